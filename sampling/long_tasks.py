@@ -4,19 +4,24 @@ The row is the truth and a queue message only a hint: a worker that gets a messa
 compare-and-swap, and a message that comes twice finds it taken. No Celery here.
 """
 
+import logging
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from sampling.lifecycle import Lifecycle
+from sampling.lifecycle import Lifecycle, StaleState
 
 HEARTBEAT_SECONDS = 2
 LOST_AFTER = timedelta(seconds=30)  # fifteen missed heartbeats: longer than any pause seen, short for who waits
 SEND_AGAIN_AFTER = timedelta(minutes=5)  # a queued row whose message was lost is announced again
 MAX_ATTEMPTS = 3
+
+log = logging.getLogger(__name__)
 
 
 class TaskState(models.TextChoices):
@@ -106,18 +111,63 @@ class LongTask(Lifecycle):
         now = timezone.now()
         waiting = type(self).objects.filter(pk=self.pk, state=TaskState.QUEUED)
         if not waiting.update(state=TaskState.CANCELLED, cancel_requested_at=now, finished_at=now):
-            type(self).objects.filter(
-                Q(cancel_requested_at__isnull=True), pk=self.pk, state=TaskState.RUNNING
-            ).update(cancel_requested_at=now)
+            type(self).objects.filter(Q(cancel_requested_at__isnull=True), pk=self.pk, state=TaskState.RUNNING).update(
+                cancel_requested_at=now
+            )
         self.refresh_from_db()
 
-    def put_back(self, *, reason: str = "") -> None:
+    def put_back(self, *, reason: str = "", where: dict[str, Any] | None = None, **changes: Any) -> None:
         """Queue the row again: after a lost worker, or for a retry of what failed or was cancelled."""
         self.move_to(
             TaskState.QUEUED,
+            where=where,
             claim=None,
             enqueued_at=timezone.now(),
             cancel_requested_at=None,
             finished_at=None,
             failure=reason,
+            **changes,
         )
+
+
+def reap(model: type[LongTask], *, announce: Callable[[LongTask], object]) -> int:
+    """Queue abandoned rows of ``model`` again, or fail them at the last attempt; announce what nobody heard of.
+
+    ``announce`` sends the queue message of one row. Returns how many rows were dealt with. Safe to run in several
+    processes at once: whoever loses the race for a row leaves it alone.
+    """
+    dealt_with = 0
+    for task in model.objects.abandoned():
+        try:
+            requeued = _take_from_the_dead(task)
+        except StaleState:
+            continue
+        dealt_with += 1
+        if requeued:
+            announce(task)
+    for task in model.objects.unannounced():
+        # The filter again in the UPDATE: of two reapers, one announces.
+        if model.objects.unannounced().filter(pk=task.pk).update(enqueued_at=timezone.now()):
+            announce(task)
+            dealt_with += 1
+    return dealt_with
+
+
+def _take_from_the_dead(task: LongTask) -> bool:
+    """End or re-queue a row whose worker is gone; True when it waits in the queue again."""
+    # What was seen must still be so: a worker that was only slow, and beats now, keeps its row.
+    unchanged = {name: getattr(task, name) for name in ("claim", "heartbeat_at", "cancel_requested_at")}
+    now = timezone.now()
+    if task.cancel_requested_at is not None:
+        task.move_to(TaskState.CANCELLED, where=unchanged, claim=None, finished_at=now)
+        return False
+    if task.attempt >= MAX_ATTEMPTS:
+        failure = (
+            f"The worker was lost {task.attempt} times in the middle of the work, so it is not tried again by "
+            "itself. See whether the workers' machine runs out of memory, then retry: what is finished is kept."
+        )
+        task.move_to(TaskState.FAILED, where=unchanged, claim=None, finished_at=now, failure=failure)
+        return False
+    log.warning("%s %s lost its worker; queued again.", task._meta.verbose_name, task.pk)
+    task.put_back(where=unchanged)
+    return True

@@ -3,15 +3,33 @@
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from sampling.long_tasks import LongTask, LongTaskQuerySet
+
+
+class Split(models.TextChoices):
+    TRAIN = "train", "train"
+    EVAL = "eval", "eval"
+
+
+class PromptSetQuerySet(models.QuerySet):
+    def with_counts(self):
+        """Adds ``train_count`` and ``eval_count``: the prompts of each split."""
+        return self.annotate(
+            train_count=Count("prompts", filter=Q(prompts__split=Split.TRAIN)),
+            eval_count=Count("prompts", filter=Q(prompts__split=Split.EVAL)),
+        )
 
 
 class PromptSet(models.Model):
     name = models.CharField(max_length=120, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+
+    objects = PromptSetQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
@@ -21,11 +39,6 @@ class PromptSet(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("sampling:prompt_set", args=[self.pk])
-
-
-class Split(models.TextChoices):
-    TRAIN = "train", "train"
-    EVAL = "eval", "eval"
 
 
 class Prompt(models.Model):
@@ -54,6 +67,7 @@ class PromptImport(models.Model):
     file_name = models.CharField(max_length=255)
     added = models.PositiveIntegerField(default=0)
     rejected = models.JSONField(default=list, help_text='A list of {"line", "reason", "content"}.')
+    rejected_count = models.PositiveIntegerField(default=0, help_text="All bad lines; only the first are listed.")
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
 
@@ -73,6 +87,15 @@ class ModelVersionQuerySet(models.QuerySet):
     def published(self):
         """Policies that may write candidates for people: imported ones, and those whose gate passed."""
         return self.policies().filter(published_at__isnull=False)
+
+    def with_origin(self):
+        """Fetches parent, and the stage and round that made each version. Training's tables, known by name only."""
+        return self.select_related("parent", "stage__round")
+
+    def with_completion_count(self):
+        """Adds ``completion_count``: the candidates that each version wrote."""
+        mine = Completion.objects.filter(model_version=OuterRef("pk")).order_by().values("model_version")
+        return self.annotate(completion_count=Coalesce(Subquery(mine.annotate(n=Count("pk")).values("n")), 0))
 
 
 class ModelVersion(models.Model):
@@ -116,9 +139,7 @@ class SamplingRun(LongTask):
     n = models.PositiveSmallIntegerField(default=4, validators=[MinValueValidator(1), MaxValueValidator(64)])
     temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(5.0)])
     top_p = models.FloatField(default=1.0, validators=[MinValueValidator(0.01), MaxValueValidator(1.0)])
-    max_tokens = models.PositiveIntegerField(
-        default=256, validators=[MinValueValidator(1), MaxValueValidator(32768)]
-    )
+    max_tokens = models.PositiveIntegerField(default=256, validators=[MinValueValidator(1), MaxValueValidator(32768)])
     seed = models.PositiveIntegerField(default=17)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     tokens_per_second = models.FloatField(null=True, blank=True)
@@ -147,6 +168,12 @@ class SamplingRun(LongTask):
         return settings.VAR_DIR / "sampling-runs" / str(self.pk)
 
 
+class CompletionQuerySet(models.QuerySet):
+    def newest(self, count: int):
+        """The last ``count`` completions, newest first, with what a page shows of them."""
+        return self.select_related("prompt", "model_version").order_by("-pk")[:count]
+
+
 class Completion(models.Model):
     """One model output. Never edited."""
 
@@ -158,6 +185,8 @@ class Completion(models.Model):
     tokens = models.PositiveIntegerField()
     finish_reason = models.CharField(max_length=20)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CompletionQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]

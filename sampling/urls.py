@@ -1,2 +1,21 @@
+"""The addresses of prompts, models and sampling runs."""
+
+from django.urls import path
+
+from sampling import views
+
 app_name = "sampling"
-urlpatterns: list = []
+urlpatterns = [
+    path("prompts/", views.prompt_sets, name="prompt_sets"),
+    path("prompts/import/", views.import_prompts, name="import_prompts"),
+    path("prompts/imports/<int:pk>/", views.prompt_import, name="prompt_import"),
+    path("prompts/<int:pk>/", views.prompt_set, name="prompt_set"),
+    path("models/", views.models, name="models"),
+    path("models/register/", views.register_model, name="register_model"),
+    path("models/<int:pk>/", views.model_version, name="model_version"),
+    path("sampling-runs/", views.sampling_runs, name="sampling_runs"),
+    path("sampling-runs/new/", views.sampling_run_new, name="sampling_run_new"),
+    path("sampling-runs/<int:pk>/", views.sampling_run, name="sampling_run"),
+    path("sampling-runs/<int:pk>/cancel/", views.sampling_run_cancel, name="sampling_run_cancel"),
+    path("sampling-runs/<int:pk>/retry/", views.sampling_run_retry, name="sampling_run_retry"),
+]

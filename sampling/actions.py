@@ -1,0 +1,317 @@
+"""Everything that changes prompts, models and sampling runs."""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, assert_never
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from sampling import checkpoints, execution
+from sampling.checkpoints import ModelNotUsable
+from sampling.engine.run_dir import explain
+from sampling.lifecycle import StaleState
+from sampling.long_tasks import TaskState
+from sampling.models import (
+    Completion,
+    ModelRole,
+    ModelVersion,
+    Prompt,
+    PromptImport,
+    PromptSet,
+    SamplingRun,
+    Split,
+)
+from sampling.processes import Failed, Finished
+from sampling.program_runs import DATABASE_LOST, Cancelled, ClaimLost, Outcome
+from sampling.prompt_files import BadLine, GoodPrompt, read_prompts
+
+IMPORT_BATCH = 500
+REJECTED_KEPT = 5000  # a file of a million bad lines must not become a page, or a row, of a million
+
+log = logging.getLogger(__name__)
+
+
+class NothingToSample(Exception):
+    """A sampling run that would be empty; the message says why and the remedy."""
+
+
+# --- prompts ----------------------------------------------------------------------------------------------------
+
+
+def import_prompts(
+    *,
+    prompt_set_name: str,
+    file: BinaryIO,
+    file_name: str,
+    created_by: Any = None,
+    on_progress: Callable[[int], object] | None = None,
+    default_eval_share: float = 0.0,
+) -> PromptImport:
+    """Add the good prompts of a JSON Lines file to a set, made where there is none; keep the reason for each bad line.
+
+    A prompt that the set has already is a bad line too, so importing a file twice adds nothing. A line without a
+    split goes to eval with a chance of ``default_eval_share``, decided by its content: always the same way.
+    ``on_progress`` gets the number of bytes read so far.
+    """
+    prompt_set, _ = PromptSet.objects.get_or_create(name=prompt_set_name, defaults={"created_by": created_by})
+    report = PromptImport.objects.create(
+        prompt_set=prompt_set, file_name=Path(file_name).name[:255], created_by=created_by
+    )
+    rejected = _Rejected()
+    batch: list[GoodPrompt] = []
+    for line in read_prompts(file):
+        match line:
+            case GoodPrompt():
+                batch.append(line)
+            case BadLine():
+                rejected.add([line])
+            case _:
+                assert_never(line)
+        if len(batch) == IMPORT_BATCH:
+            rejected.add(_store(batch, report, default_eval_share))
+            batch = []
+            if on_progress:
+                on_progress(file.tell())
+    rejected.add(_store(batch, report, default_eval_share))
+    report.rejected, report.rejected_count = rejected.as_json(), rejected.count
+    report.save(update_fields=["rejected", "rejected_count"])
+    if on_progress:
+        on_progress(file.tell())
+    return report
+
+
+class _Rejected:
+    """The bad lines of one file: all are counted, the first REJECTED_KEPT are kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept: list[BadLine] = []
+
+    def add(self, lines: Iterable[BadLine]) -> None:
+        for line in lines:
+            self.count += 1
+            if len(self._kept) < REJECTED_KEPT:
+                self._kept.append(line)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        by_line = sorted(self._kept, key=lambda bad: bad.line)
+        return [{"line": bad.line, "reason": bad.reason, "content": bad.content} for bad in by_line]
+
+
+@transaction.atomic
+def _store(batch: list[GoodPrompt], report: PromptImport, eval_share: float) -> list[BadLine]:
+    """Add what the set has not yet; return the rest as bad lines."""
+    # Two imports into one set at the same time take turns, so that each counts right.
+    PromptSet.objects.select_for_update().get(pk=report.prompt_set_id)
+    hashes = {prompt.line: prompt.content_hash for prompt in batch}
+    there = set(
+        Prompt.objects.filter(prompt_set_id=report.prompt_set_id, content_hash__in=hashes.values()).values_list(
+            "content_hash", flat=True
+        )
+    )
+    new = [prompt for prompt in batch if hashes[prompt.line] not in there]
+    Prompt.objects.bulk_create(
+        Prompt(
+            prompt_set_id=report.prompt_set_id,
+            messages=prompt.messages,
+            split=prompt.split or _split_by_content(hashes[prompt.line], eval_share),
+            metadata=prompt.metadata,
+            content_hash=hashes[prompt.line],
+        )
+        for prompt in new
+    )
+    report.added += len(new)
+    report.save(update_fields=["added"])
+    return [
+        BadLine(prompt.line, "The set has this prompt already.", prompt.messages[-1]["content"][:500])
+        for prompt in batch
+        if hashes[prompt.line] in there
+    ]
+
+
+def _split_by_content(content_hash: str, eval_share: float) -> str:
+    place = int(content_hash[:8], 16) / 2**32  # 0 to 1, evenly
+    return Split.EVAL if place < eval_share else Split.TRAIN
+
+
+# --- models -----------------------------------------------------------------------------------------------------
+
+
+def register_model(
+    *,
+    name: str,
+    location: str,
+    role: str = ModelRole.POLICY,
+    parent: ModelVersion | None = None,
+    publish: bool = True,
+    notes: str = "",
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ModelVersion:
+    """Make a checkpoint known under ``name``. The same name, place, role and weights again is the same version.
+
+    Only a policy is published. Raises ModelNotUsable when the location holds no model of that role, and
+    ValidationError when the name stands for something else. ``on_progress``: (bytes hashed, bytes to hash).
+    """
+    checkpoint = checkpoints.inspect(location, on_progress=on_progress)
+    is_reward = checkpoints.is_reward_model(checkpoint.location)
+    if is_reward and role == ModelRole.POLICY:
+        raise ModelNotUsable(
+            f"{location} is a reward model (a sequence classifier): it scores texts and cannot write any. Register it "
+            "with the role reward."
+        )
+    version = ModelVersion(
+        name=name,
+        role=role,
+        parent=parent,
+        location=checkpoint.location,
+        content_hash=checkpoint.content_hash,
+        published_at=timezone.now() if publish and role == ModelRole.POLICY else None,
+        notes=notes,
+    )
+    try:
+        version.full_clean(validate_unique=False)
+        with transaction.atomic():
+            version.save()
+    except IntegrityError:
+        return _same_version(version)
+    return version
+
+
+def _same_version(wanted: ModelVersion) -> ModelVersion:
+    there = ModelVersion.objects.get(name=wanted.name)
+    if all(getattr(there, name) == getattr(wanted, name) for name in ("role", "location", "content_hash")):
+        return there
+    raise ValidationError(
+        {
+            "name": f'The name "{wanted.name}" belongs to {there.get_role_display()} at {there.location}, and these '
+            "are not the same weights. Choose another name: a version never changes."
+        }
+    )
+
+
+# --- sampling runs ----------------------------------------------------------------------------------------------
+
+
+def create_sampling_run(
+    *,
+    prompt_set: PromptSet,
+    policies: Sequence[ModelVersion],
+    name: str = "",
+    request_key: uuid.UUID | None = None,
+    enqueue: bool = True,
+    **parameters: Any,
+) -> SamplingRun:
+    """Make a queued run and announce it; the same ``request_key`` again gives the run that is there.
+
+    ``parameters`` are the run's own fields: split, prompt_limit, n, temperature, top_p, max_tokens, seed,
+    created_by. Raises NothingToSample, or ValidationError for a value out of its range.
+    """
+    request_key = request_key or uuid.uuid4()
+    if run := SamplingRun.objects.filter(request_key=request_key).first():
+        return run
+    run = SamplingRun(prompt_set=prompt_set, name=name, request_key=request_key, **parameters)
+    run.name = run.name or f"{prompt_set.name}, {', '.join(policy.name for policy in policies)}"[:120]
+    run.full_clean(exclude=["skipped"], validate_unique=False)  # an empty list is not "blank" here
+    run.total = _expected(run, policies)
+    try:
+        with transaction.atomic():
+            run.save()
+            run.policies.set(policies)
+            if enqueue:
+                _announce_on_commit(run)
+    except IntegrityError:  # the double click's other half was faster
+        return SamplingRun.objects.get(request_key=request_key)
+    return run
+
+
+def _expected(run: SamplingRun, policies: Sequence[ModelVersion]) -> int:
+    if not policies:
+        raise NothingToSample("No policy was chosen. Choose at least one model to sample from.")
+    for policy in policies:
+        if policy.role != ModelRole.POLICY:
+            raise NothingToSample(
+                f'"{policy.name}" is a {policy.get_role_display()} and cannot write. Choose a policy.'
+            )
+    prompts = run.prompts().count()
+    if not prompts:
+        which = f"no prompt in the {run.split} split" if run.split else "no prompt"
+        raise NothingToSample(
+            f'Prompt set "{run.prompt_set}" has {which}. Import prompts into it or choose another set or split.'
+        )
+    return prompts * run.n * len(policies)
+
+
+def execute_sampling_run(*, run: SamplingRun, on_progress: execution.Report | None = None) -> SamplingRun:
+    """Claim ``run``, sample everything that is still missing, and end it; ``on_progress`` gets (done, total, phase).
+
+    Raises StaleState when another worker holds the run already. A failure is stored in the row, not raised; Ctrl-C
+    ends the run as cancelled and is raised again.
+    """
+    run.take()
+    try:
+        outcome: Outcome = execution.sample(run, on_progress or (lambda done, total, phase: None))
+    except DATABASE_LOST:
+        raise  # nothing can be written now: the reaper finds the row, and the next worker goes on from the files
+    except KeyboardInterrupt:
+        _end(run, Cancelled())
+        raise
+    except Exception as error:
+        log.exception("Sampling run %s failed", run.pk)
+        outcome = Failed(str(error) if isinstance(error, ModelNotUsable) else explain(error))
+    _end(run, outcome)
+    return run
+
+
+def _end(run: SamplingRun, outcome: Outcome) -> None:
+    done = Completion.objects.filter(run=run).count()
+    try:
+        match outcome:
+            case Finished():
+                run.end(
+                    TaskState.FINISHED,
+                    done=done,
+                    total=done,
+                    skipped=execution.skipped_prompts(run),
+                    tokens_per_second=execution.tokens_per_second(run),
+                )
+            case Failed(reason):
+                run.end(TaskState.FAILED, done=done, failure=reason)
+            case Cancelled():
+                run.end(TaskState.CANCELLED, done=done)
+            case ClaimLost():
+                run.refresh_from_db()
+            case _:
+                assert_never(outcome)
+    except StaleState:
+        log.warning("Sampling run %s was taken over by another worker; that one goes on.", run.pk)
+
+
+def cancel(*, run: SamplingRun) -> SamplingRun:
+    """Ask for the end of a run. What is sampled already is kept."""
+    run.request_cancel()
+    return run
+
+
+def retry(*, run: SamplingRun, enqueue: bool = True) -> SamplingRun:
+    """Queue a failed or cancelled run again; it goes on where it stopped. Raises StaleState for any other run."""
+    with transaction.atomic():
+        run.put_back(attempt=0, started_at=None)
+        if enqueue:
+            _announce_on_commit(run)
+    return run
+
+
+def announce(run: SamplingRun) -> None:
+    """Tell the workers that ``run`` waits for them."""
+    from sampling.tasks import run_sampling  # tasks call actions, so not at the top
+
+    run_sampling.delay(run.pk)
+
+
+def _announce_on_commit(run: SamplingRun) -> None:
+    # robust: a broker that is away must not take the page with it. The row is there, and the reaper announces it.
+    transaction.on_commit(lambda: announce(run), robust=True)

@@ -1,0 +1,139 @@
+"""Runs one child program for a claimed long task: the one place where a row and a run directory meet.
+
+It shows signs of life in the row while the program works, stops the program when the row says so, and outlives a
+database restart. It knows no program: what is run, and what its files mean, is the caller's to say.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection
+
+from sampling import processes
+from sampling.engine import run_dir as files
+from sampling.long_tasks import HEARTBEAT_SECONDS, LOST_AFTER, LongTask, TaskState
+from sampling.processes import Failed, Finished
+
+DATABASE_PATIENCE_SECONDS = LOST_AFTER.total_seconds() * 4  # longer than a restart with crash recovery takes
+DATABASE_LOST = (OperationalError, InterfaceError)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The program was stopped because somebody asked for it. The row is still ours, and still running."""
+
+
+@dataclass(frozen=True)
+class ClaimLost:
+    """The program was stopped because another worker has the row now. Nothing of the row may be written any more."""
+
+
+Outcome = Finished | Failed | Cancelled | ClaimLost
+
+
+def run_program(
+    *,
+    task: LongTask,
+    argv: Sequence[str],
+    run_dir: Path,
+    on_tick: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
+    tick_seconds: float = 0.5,
+    stop_grace_seconds: float = 10,
+) -> Outcome:
+    """Run ``argv`` in ``run_dir`` to its end, with a heartbeat of ``task``, and say how it ended.
+
+    ``on_tick`` gets the program's progress (``{}`` before there is any) at each heartbeat and once more when the
+    program has ended. It may return the fields to store in the row with that heartbeat; without it, or when it
+    returns None, these are the program's own ``done``, ``total`` and ``phase``. It is called again after the
+    database was away, so it must be safe to repeat.
+
+    A program that an earlier worker left behind in the directory is stopped first. When the database stays away for
+    longer than DATABASE_PATIENCE_SECONDS, or anything is raised, the program is stopped and the error raised.
+    """
+    processes.stop_leftover(run_dir)
+    _clear_last_attempt(run_dir)
+    heart = _Heart(task, run_dir, on_tick)
+    process = processes.start(list(argv), run_dir, {})
+    ended = processes.follow(
+        process,
+        on_tick=heart.tick,
+        should_stop=lambda: heart.told_to_stop,
+        tick_seconds=tick_seconds,
+        stop_grace_seconds=stop_grace_seconds,
+    )
+    heart.last_tick()
+    if isinstance(ended, processes.Stopped):
+        return _why_stopped(task)
+    return ended
+
+
+@dataclass
+class _Heart:
+    """The state of one followed program: when the row was last told, and since when the database has been away."""
+
+    task: LongTask
+    run_dir: Path
+    on_tick: Callable[[dict[str, Any]], dict[str, Any] | None] | None
+    told_to_stop: bool = False
+    _next_beat: float = field(default=0.0)
+    _database_lost_at: float | None = field(default=None)
+
+    def tick(self) -> None:
+        """Beat when it is time to; a database that is away is tried again at the next heartbeat."""
+        if time.monotonic() < self._next_beat:
+            return
+        self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
+        try:
+            kept = self._beat()
+        except DATABASE_LOST as error:
+            self._wait_for_database(error)
+            return
+        self._database_lost_at = None
+        self.told_to_stop = self.told_to_stop or not kept
+
+    def last_tick(self) -> None:
+        """Beat once more after the end, so that the last progress is stored, waiting for the database if need be."""
+        while True:
+            try:
+                self._beat()
+                return
+            except DATABASE_LOST as error:
+                self._wait_for_database(error)
+                time.sleep(HEARTBEAT_SECONDS)
+
+    def _beat(self) -> bool:
+        progress = files.read_progress(self.run_dir) or {}
+        changes = self.on_tick(progress) if self.on_tick else None
+        return self.task.beat(**(_own_progress(progress) if changes is None else changes))
+
+    def _wait_for_database(self, error: Exception) -> None:
+        now = time.monotonic()
+        if self._database_lost_at is None:
+            self._database_lost_at = now
+            log.warning("The database went away while %s ran; the program goes on. (%s)", self.run_dir, error)
+        connection.close()  # the next query opens a new one
+        if now - self._database_lost_at > DATABASE_PATIENCE_SECONDS:
+            raise error
+
+
+def _own_progress(progress: dict[str, Any]) -> dict[str, Any]:
+    own = {name: max(0, int(progress[name] or 0)) for name in ("done", "total") if name in progress}
+    return own | ({"phase": str(progress["phase"] or "")[:200]} if "phase" in progress else {})
+
+
+def _why_stopped(task: LongTask) -> Cancelled | ClaimLost:
+    mine = type(task).objects.filter(pk=task.pk, claim=task.claim, state=TaskState.RUNNING)
+    return Cancelled() if mine.filter(cancel_requested_at__isnull=False).exists() else ClaimLost()
+
+
+def _clear_last_attempt(run_dir: Path) -> None:
+    """Take away what would be read as this attempt's: a program that dies early writes none of them."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    for name in (files.PROGRESS, files.RESULT, files.ERROR):
+        (run_dir / name).unlink(missing_ok=True)

@@ -1,0 +1,130 @@
+"""The shell commands: what they do, in one line, and what they say when it cannot be done."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from sampling.models import ModelVersion, Prompt, SamplingRun
+from tests.sampling.conftest import make_checkpoint
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def said(capsys):
+    """Runs a command and returns what it wrote: (stdout, stderr)."""
+
+    def run(*argv) -> tuple[str, str]:
+        call_command(*map(str, argv))
+        return capsys.readouterr()
+
+    return run
+
+
+def test_import_prompts_says_what_it_added_and_what_it_left_out(tmp_path, said):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": "one"}\nnot json\n{"prompt": "two"}\n')
+
+    out, err = said("import_prompts", file, "--set", "everyday")
+
+    assert out == '2 prompts added to "everyday", 1 lines left out.\n'
+    assert "line 2: Not JSON" in err
+    assert Prompt.objects.count() == 2
+
+
+def test_import_prompts_names_a_missing_file(tmp_path):
+    with pytest.raises(CommandError, match=r"gone\.jsonl cannot be read: No such file or directory."):
+        call_command("import_prompts", str(tmp_path / "gone.jsonl"), "--set", "everyday")
+
+
+def test_import_prompts_refuses_a_share_above_one(tmp_path):
+    with pytest.raises(CommandError, match="between 0 and 1"):
+        call_command("import_prompts", str(tmp_path / "a"), "--set", "everyday", "--eval-share", "20")
+
+
+def test_register_model_says_where_it_is(tmp_path, said):
+    directory = make_checkpoint(tmp_path / "model")
+    out, _ = said("register_model", "--name", "smollm2", "--location", directory)
+    version = ModelVersion.objects.get()
+    assert out == f"policy smollm2 is registered: {directory} (weights {version.content_hash[:12]}).\n"
+
+
+def test_register_model_says_why_not(tmp_path):
+    with pytest.raises(CommandError, match="There is no directory"):
+        call_command("register_model", "--name", "x", "--location", str(tmp_path / "gone"))
+
+
+def test_register_model_lists_the_models_when_the_parent_is_unknown(policy, tmp_path):
+    with pytest.raises(CommandError, match='There is no model "x"'):
+        call_command("register_model", "--name", "b", "--location", str(tmp_path), "--parent", "x")
+
+
+def test_sample_runs_in_this_process(prompt_set, policy, fake_engine, said):
+    out, _ = said("sample", "--set", "everyday", "--model", "smollm2", "--n", "2", "--split", "train")
+    run = SamplingRun.objects.get()
+    assert out == f'Run {run.pk} finished: 6 completions of "everyday", 9 tokens/s.\n'
+    assert run.completions.count() == 6
+
+
+def test_sample_goes_on_with_a_failed_run(prompt_set, policy, fake_engine, said):
+    fake_engine("--die-after", "3")
+    with pytest.raises(CommandError, match=r"failed with 3 of 8 completions\. .*killed"):
+        call_command("sample", "--set", "everyday", "--model", "smollm2", "--n", "2")
+    fake_engine()
+    run = SamplingRun.objects.get()
+
+    out, _ = said("sample", "--run", run.pk)
+
+    assert f"Run {run.pk} finished: 8 completions" in out
+
+
+def test_sample_does_not_repeat_a_finished_run(prompt_set, policy, fake_engine, said):
+    said("sample", "--set", "everyday", "--model", "smollm2")
+    with pytest.raises(CommandError, match="is finished; only a failed or cancelled one"):
+        call_command("sample", "--run", str(SamplingRun.objects.get().pk))
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--set", "nothing", "--model", "smollm2"], 'There is no prompt set "nothing". There are: everyday.'),
+        (["--set", "everyday", "--model", "x"], 'There is no model "x". There are: smollm2.'),
+        (["--set", "everyday"], "Give --set and --model"),
+        (["--set", "everyday", "--model", "smollm2", "--n", "0"], "n: Ensure this value is greater"),
+        (["--run", "99"], "There is no sampling run 99."),
+    ],
+)
+def test_sample_says_what_is_missing(prompt_set, policy, argv, message):
+    with pytest.raises(CommandError) as refused:
+        call_command("sample", *argv)
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("command", ["import_prompts", "register_model", "sample"])
+def test_help_has_an_example_on_one_line(command, capsys):
+    with pytest.raises(SystemExit):
+        call_command(command, "--help")
+    example = capsys.readouterr().out.split("example:\n")[1].strip()
+    assert example.startswith(f"manage.py {command} ")
+    assert "\n" not in example
+
+
+def test_a_cancelled_sample_says_how_to_go_on(prompt_set, policy, fake_engine, quick_heart, monkeypatch):
+    fake_engine("--hang")
+
+    def interrupt(progress, done, **_):
+        if done:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sampling.management.commands.sample.advance", interrupt)
+    with pytest.raises(CommandError, match=r"Its 1 completions are kept; manage.py sample --run \d+ goes on"):
+        call_command("sample", "--set", "everyday", "--model", "smollm2")
+
+
+def test_prompts_survive_a_round_trip_through_the_command(tmp_path, said):
+    messages = [{"role": "system", "content": "Kurz: ü\u2028"}, {"role": "user", "content": "שלום 👋"}]
+    file = tmp_path / "p.jsonl"
+    file.write_text(json.dumps({"messages": messages}, ensure_ascii=False))
+    said("import_prompts", file, "--set", "world")
+    assert Prompt.objects.get().messages == messages

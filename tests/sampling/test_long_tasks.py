@@ -1,0 +1,123 @@
+"""What happens to rows whose worker is gone, or whose message never came."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from sampling import actions, tasks
+from sampling.lifecycle import StaleState
+from sampling.long_tasks import LOST_AFTER, MAX_ATTEMPTS, SEND_AGAIN_AFTER, TaskState, reap
+from sampling.models import SamplingRun
+
+
+@pytest.fixture
+def run(prompt_set, policy) -> SamplingRun:
+    return actions.create_sampling_run(prompt_set=prompt_set, policies=[policy], enqueue=False)
+
+
+def lose_worker(run: SamplingRun) -> None:
+    SamplingRun.objects.filter(pk=run.pk).update(heartbeat_at=timezone.now() - LOST_AFTER - timedelta(seconds=1))
+
+
+def reap_now() -> list[int]:
+    """Reap once; the ids of the runs that were announced."""
+    announced = []
+    reap(SamplingRun, announce=lambda task: announced.append(task.pk))
+    return announced
+
+
+def test_a_run_whose_worker_was_lost_is_queued_again(run):
+    run.take()
+    lose_worker(run)
+
+    assert reap_now() == [run.pk]
+
+    run.refresh_from_db()
+    assert (run.state, run.claim, run.attempt) == (TaskState.QUEUED, None, 1)
+
+
+def test_a_run_that_gives_signs_of_life_is_left_alone(run):
+    run.take()
+    assert reap_now() == []
+    run.refresh_from_db()
+    assert run.state == TaskState.RUNNING
+
+
+def test_after_the_last_attempt_the_run_fails_with_the_reason(run):
+    for _ in range(MAX_ATTEMPTS - 1):
+        run.take()
+        lose_worker(run)
+        assert reap_now() == [run.pk]
+        run.refresh_from_db()
+    run.take()
+    lose_worker(run)
+
+    assert reap_now() == []
+
+    run.refresh_from_db()
+    assert run.state == TaskState.FAILED
+    assert "The worker was lost 3 times" in run.failure
+    assert actions.retry(run=run, enqueue=False).attempt == 0
+
+
+def test_a_run_that_was_being_cancelled_ends_as_cancelled(run):
+    run.take()
+    run.request_cancel()
+    lose_worker(run)
+
+    assert reap_now() == []
+
+    run.refresh_from_db()
+    assert run.state == TaskState.CANCELLED
+    assert run.finished_at is not None
+
+
+def test_a_worker_that_beats_while_it_is_being_reaped_keeps_its_run(run, monkeypatch):
+    run.take()
+    lose_worker(run)
+    abandoned = SamplingRun.objects.abandoned()
+    list(abandoned)  # as the reaper saw it
+    assert run.beat(done=1)
+    monkeypatch.setattr(type(SamplingRun.objects.all()), "abandoned", lambda queryset: abandoned)
+
+    assert reap_now() == []
+
+    run.refresh_from_db()
+    assert run.state == TaskState.RUNNING
+
+
+def test_a_queued_run_whose_message_was_lost_is_announced_once(run):
+    long_ago = timezone.now() - SEND_AGAIN_AFTER - timedelta(seconds=1)
+    SamplingRun.objects.filter(pk=run.pk).update(enqueued_at=long_ago)
+
+    assert reap_now() == [run.pk]
+    assert reap_now() == []
+
+
+def test_a_fresh_queued_run_is_not_announced_again(run):
+    assert reap_now() == []
+
+
+def test_the_periodic_task_announces_through_the_queue(run, monkeypatch):
+    sent = []
+    monkeypatch.setattr(tasks.run_sampling, "delay", sent.append)
+    run.take()
+    lose_worker(run)
+    tasks.reap()
+    assert sent == [run.pk]
+
+
+def test_of_two_workers_one_gets_the_run(run):
+    other = SamplingRun.objects.get(pk=run.pk)
+    run.take()
+    with pytest.raises(StaleState):
+        other.take()
+    assert not other.beat()
+
+
+def test_a_beat_says_no_once_cancel_is_asked_for(run):
+    run.take()
+    assert run.beat(done=1)
+    SamplingRun.objects.get(pk=run.pk).request_cancel()
+    assert not run.beat(done=2)
