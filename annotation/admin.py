@@ -1,0 +1,60 @@
+"""The administration pages: a look behind the scenes, not the place where work is done."""
+
+from django.contrib import admin
+
+from annotation.models import Assignment, Comparison, DatasetSnapshot, Judgment, Membership, Project
+
+
+class MembershipInline(admin.TabularInline):
+    model = Membership
+    extra = 0
+    autocomplete_fields = ["user"]
+
+
+@admin.register(Project)
+class ProjectAdmin(admin.ModelAdmin):
+    list_display = ["name", "overlap", "is_paused", "created_at"]
+    search_fields = ["name"]
+    readonly_fields = ["overlap"]  # the project's settings page also makes the slots that it asks for
+    inlines = [MembershipInline]
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """For rows that are never edited."""
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False
+
+
+@admin.register(Comparison)
+class ComparisonAdmin(ReadOnlyAdmin):
+    list_display = ["id", "project", "prompt", "priority", "created_at"]
+    list_filter = ["project"]
+    list_select_related = ["project", "prompt"]
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(ReadOnlyAdmin):
+    list_display = ["id", "comparison_id", "annotator", "state", "skip_reason", "leased_until"]
+    list_filter = ["state", "slot__project"]
+    list_select_related = ["annotator"]
+
+
+@admin.register(Judgment)
+class JudgmentAdmin(ReadOnlyAdmin):
+    list_display = ["id", "comparison_id", "annotator", "kind", "revision", "ranking", "created_at"]
+    list_filter = ["kind", "comparison__project"]
+    list_select_related = ["annotator"]
+
+
+@admin.register(DatasetSnapshot)
+class DatasetSnapshotAdmin(ReadOnlyAdmin):
+    list_display = ["name", "project", "content_hash", "created_at"]
+    list_filter = ["project"]
+    list_select_related = ["project"]

@@ -1,0 +1,114 @@
+"""Many at once: real connections, real transactions, one PostgreSQL."""
+
+import threading
+import uuid
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+
+from annotation import actions
+from annotation.models import Assignment, Judgment, Role, Slot
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(*calls):
+    """Run every call in a thread of its own, started together; return their results in order."""
+    results, errors = [None] * len(calls), []
+    barrier = threading.Barrier(len(calls))
+
+    def run(index, call):
+        try:
+            barrier.wait(10)
+            results[index] = call()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+    return results
+
+
+def members(project, number):
+    users = [User.objects.create_user(f"annotator-{i}") for i in range(number)]
+    for user in users:
+        actions.add_member(project=project, user=user, role=Role.ANNOTATOR)
+    return users
+
+
+def test_eight_annotators_empty_the_queue_and_no_slot_goes_to_two(project, write):
+    actions.open_comparisons(project=project, completions=write(prompts=40), k=4)
+
+    def work(user):
+        taken = []
+        while assignment := actions.claim_next(project=project, annotator=user):
+            taken.append(assignment.slot_id)
+            actions.submit_judgment(
+                assignment=assignment, annotator=user, ranking=[assignment.display_order], strengths=[],
+                request_key=uuid.uuid4(),
+            )  # fmt: skip
+        return taken
+
+    taken = at_once(*[lambda user=user: work(user) for user in members(project, 8)])
+
+    slots = [slot for each in taken for slot in each]
+    assert len(slots) == len(set(slots)) == Judgment.objects.count() == 40
+    assert not Slot.objects.filter(is_filled=False).exists()
+
+
+def test_eight_tabs_of_one_annotator_show_one_comparison(project, write, bob):
+    actions.open_comparisons(project=project, completions=write(prompts=10), k=4)
+    claims = at_once(*[lambda: actions.claim_next(project=project, annotator=bob)] * 8)
+    assert len({claim.pk for claim in claims}) == Assignment.objects.count() == 1
+
+
+def test_eight_identical_submits_are_one_judgment(held, bob):
+    key = uuid.uuid4()
+
+    def submit():
+        return actions.submit_judgment(
+            assignment=held, annotator=bob, ranking=[held.display_order], strengths=[], request_key=key
+        )
+
+    judgments = at_once(*[submit] * 8)
+    assert len({judgment.pk for judgment in judgments}) == Judgment.objects.count() == 1
+
+
+def test_claims_and_submits_that_cross_do_not_deadlock(project, write, bob, charlie):
+    """Leases of no length: everybody takes everybody's slot, all the time."""
+    actions.add_member(project=project, user=charlie, role=Role.ANNOTATOR)
+    actions.open_comparisons(project=project, completions=write(prompts=6), k=4)
+    type(project).objects.update(lease_seconds=0)
+    project.refresh_from_db()
+
+    def work(user):
+        refused = 0
+        for _ in range(30):
+            assignment = actions.claim_next(project=project, annotator=user)
+            if assignment is None:
+                break
+            try:
+                actions.submit_judgment(
+                    assignment=assignment, annotator=user, ranking=[assignment.display_order], strengths=[],
+                    request_key=uuid.uuid4(),
+                )  # fmt: skip
+            except actions.LeaseLost:
+                refused += 1
+        return refused
+
+    at_once(*[lambda user=user: work(user) for user in [bob, charlie, *members(project, 4)]])
+    assert Judgment.objects.count() == 6
+    assert Judgment.objects.values("comparison").distinct().count() == 6
+
+
+def test_opening_at_once_opens_each_comparison_once(project, write):
+    completions = write(prompts=20)
+    results = at_once(*[lambda: actions.open_comparisons(project=project, completions=completions.all(), k=4)] * 4)
+    assert sum(result.opened for result in results) == project.comparisons.count() == Slot.objects.count() == 20
