@@ -6,8 +6,18 @@ from django.urls import reverse
 
 from annotation.models import DatasetSnapshot
 from sampling.lifecycle import Lifecycle
-from sampling.long_tasks import LongTask, LongTaskQuerySet
+from sampling.long_tasks import LongTask, LongTaskQuerySet, TaskState
 from sampling.models import ModelVersion
+
+
+class TrainingRoundQuerySet(LongTaskQuerySet):
+    def for_list(self):
+        """With what a row of the list shows."""
+        return self.select_related("base_policy", "snapshot__project", "policy").prefetch_related("stages")
+
+    def for_page(self):
+        """With what a round's own page shows."""
+        return self.for_list().select_related("created_by", "base_policy__parent")
 
 
 class TrainingRound(LongTask):
@@ -26,7 +36,7 @@ class TrainingRound(LongTask):
     gate_report = models.JSONField(null=True, blank=True, help_text='{"passed", "conditions": [...]}')
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
 
-    objects = LongTaskQuerySet.as_manager()
+    objects = TrainingRoundQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
@@ -40,6 +50,11 @@ class TrainingRound(LongTask):
     @property
     def run_dir(self):
         return settings.VAR_DIR / "rounds" / str(self.pk)
+
+    @property
+    def evaluation(self) -> dict:
+        """The result of the evaluation; empty while there is none."""
+        return next((stage.result or {} for stage in self.stages.all() if stage.kind == StageKind.EVALUATE), {})
 
 
 class StageState(models.TextChoices):
@@ -56,6 +71,12 @@ class StageKind(models.TextChoices):
     SFT = "sft", "SFT on what was kept"
     DPO = "dpo", "DPO"
     EVALUATE = "evaluate", "evaluation"
+
+
+class StageQuerySet(models.QuerySet):
+    def orphaned(self):
+        """Left running by a lost worker, in a round that was given up since."""
+        return self.filter(state=StageState.RUNNING, round__state__in=[TaskState.FAILED, TaskState.CANCELLED])
 
 
 class Stage(Lifecycle):
@@ -82,6 +103,8 @@ class Stage(Lifecycle):
         ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="stage",
         help_text="The checkpoint that this stage made.",
     )  # fmt: skip
+
+    objects = StageQuerySet.as_manager()
 
     class Meta:
         ordering = ["round", "position"]

@@ -1,0 +1,242 @@
+"""Executing a round with fake stages: real child programs that keep the run directory's contract."""
+
+import json
+import threading
+import time
+
+import pytest
+from django.db import connection
+
+from sampling.long_tasks import TaskState
+from sampling.models import ModelRole, ModelVersion
+from tests.training.rounds import make_prompt, order, told
+from training import actions, round_data
+from training.models import StageKind, StageState, TrainingRound
+
+pytestmark = pytest.mark.django_db
+ALL = [kind.value for kind in StageKind]
+
+
+def stage_of(round, kind):
+    return round.stages.get(kind=kind)
+
+
+def rows(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_round_runs_its_stages_once_and_in_order_and_finishes(round):
+    actions.execute_round(round=round)
+    assert (round.state, round.failure) == (TaskState.FINISHED, "")
+    assert told(round, "started") == told(round, "ended") == ALL
+    assert {stage.state for stage in round.stages.all()} == {StageState.FINISHED}
+    assert stage_of(round, "dpo").result["final_loss"] == 0.41
+    assert all(stage.seconds is not None for stage in round.stages.all())
+
+
+def test_each_stage_reads_what_an_earlier_one_wrote(round, policy):
+    actions.execute_round(round=round)
+
+    def inputs(kind):
+        return json.loads((stage_of(round, kind).run_dir / "stage.json").read_text())["inputs"]
+
+    def left_by(kind, name="checkpoint"):
+        return str(stage_of(round, kind).run_dir / name)
+
+    data = round.run_dir / "data"
+    assert inputs("reward_model") == {
+        "policy": policy.location,
+        "pairs_train": str(data / "train.jsonl"),
+        "pairs_eval": str(data / "eval.jsonl"),
+    }
+    assert inputs("rejection_sampling")["reward"] == left_by("reward_model")
+    assert inputs("rejection_sampling")["prompts"] == str(data / "prompts_train.jsonl")
+    assert inputs("sft") == {"policy": policy.location, "rows": left_by("rejection_sampling", "kept.jsonl")}
+    assert inputs("dpo") == {"policy": left_by("sft"), "pairs_train": str(data / "train.jsonl")}
+    assert inputs("evaluate") == {
+        "policy_new": left_by("dpo"),
+        "policy_old": policy.location,
+        "reward": left_by("reward_model"),
+        "prompts": str(data / "prompts_eval.jsonl"),
+    }
+
+
+def test_checkpoints_become_model_versions_with_their_parents(round, policy):
+    actions.execute_round(round=round)
+    reward, sft, dpo = (ModelVersion.objects.get(name=f"r1-{end}") for end in ("reward", "sft", "dpo"))
+    assert (reward.role, reward.parent) == (ModelRole.REWARD, policy)
+    assert (sft.role, sft.parent) == (ModelRole.POLICY, policy)
+    assert (dpo.role, dpo.parent) == (ModelRole.POLICY, sft)
+    assert dpo.stage.round == round
+    assert round.policy == dpo
+    assert len({reward.content_hash, sft.content_hash, dpo.content_hash, policy.content_hash}) == 4
+
+
+def test_a_policy_that_passes_the_gate_is_published_and_no_other(round):
+    actions.execute_round(round=round)
+    assert round.gate_report["passed"]
+    assert round.policy.published_at is not None
+    assert ModelVersion.objects.get(name="r1-sft").published_at is None
+
+
+def test_a_policy_that_fails_the_gate_stays_unpublished_and_the_round_says_why(round):
+    round.recipe["gate"]["min_win_rate_low"] = 0.65  # the fake evaluation ends with a lower bound of 0.6
+    round.save(update_fields=["recipe"])
+    actions.execute_round(round=round)
+    assert round.state == TaskState.FINISHED
+    assert round.policy.published_at is None
+    assert "0.600, and must be > 0.65" in round.gate_report["reason"]
+
+
+def test_a_failed_stage_fails_the_round_in_words(round):
+    order(round, sft="fail")
+    actions.execute_round(round=round)
+    assert round.state == TaskState.FAILED
+    assert round.failure == "SFT on what was kept failed: It has 3 rows; it needs 16. Add rows."
+    assert stage_of(round, "sft").state == StageState.FAILED
+    assert stage_of(round, "dpo").state == StageState.PENDING
+    assert not ModelVersion.objects.filter(name="r1-sft").exists()
+
+
+def test_a_retry_goes_on_at_the_stage_that_failed(round):
+    order(round, sft="fail")
+    actions.execute_round(round=round)
+    order(round)
+    actions.retry_round(round=round)
+    actions.execute_round(round=round)
+    assert round.state == TaskState.FINISHED
+    assert told(round, "started") == [*ALL[:2], "sft", *ALL[2:]]
+    assert told(round, "ended") == ALL
+    assert stage_of(round, "sft").attempts == 2
+    assert stage_of(round, "sft").failure == ""
+
+
+def test_a_program_that_dies_without_a_word_is_reported_all_the_same(round):
+    order(round, reward_model="crash")
+    actions.execute_round(round=round)
+    assert round.state == TaskState.FAILED
+    assert "reward model failed: " in round.failure
+    assert "stage reward_model begins" in round.failure  # the log's last lines
+
+
+def test_a_round_that_another_worker_has_is_left_alone(round):
+    TrainingRound.objects.get(pk=round.pk).take()
+    actions.execute_round(round=round)
+    assert told(round, "started") == []
+
+
+def test_a_result_that_no_worker_saw_is_kept_and_its_stage_not_run_again(round):
+    actions.execute_round(round=round)
+    # As if the worker had been killed after the program's end and before its row was written.
+    round.stages.filter(kind="dpo").update(state=StageState.RUNNING, result=None, model_version=None)
+    TrainingRound.objects.filter(pk=round.pk).update(state=TaskState.QUEUED, policy=None)
+    round.refresh_from_db()
+    actions.execute_round(round=round)
+    assert round.state == TaskState.FINISHED
+    assert told(round, "started") == ALL
+    assert stage_of(round, "dpo").model_version.name == "r1-dpo"
+
+
+def test_a_result_for_another_seed_is_not_taken_for_this_ones(round):
+    actions.execute_round(round=round)
+    round.stages.filter(kind="evaluate").update(state=StageState.RUNNING, result=None)
+    TrainingRound.objects.filter(pk=round.pk).update(state=TaskState.QUEUED, seed=18)
+    round.refresh_from_db()
+    actions.execute_round(round=round)
+    assert told(round, "started") == [*ALL, "evaluate"]
+
+
+def test_a_base_policy_that_is_gone_fails_the_round_before_any_program_starts(round, policy):
+    ModelVersion.objects.filter(pk=policy.pk).update(location="/nowhere/at/all")
+    actions.execute_round(round=TrainingRound.objects.get(pk=round.pk))
+    round.refresh_from_db()
+    assert round.state == TaskState.FAILED
+    assert "/nowhere/at/all" in round.failure
+    assert told(round, "started") == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cancelled_round_stops_its_program_and_keeps_what_is_finished(round):
+    order(round, rejection_sampling="hang")
+    worker = _in_thread(round)
+    _until(lambda: told(round, "started") == ALL[:2])
+    actions.cancel_round(round=TrainingRound.objects.get(pk=round.pk))
+    worker.join(timeout=20)
+    round.refresh_from_db()
+    assert round.state == TaskState.CANCELLED
+    states = [stage.state for stage in round.stages.order_by("position")]
+    assert states == ["finished", "cancelled", "pending", "pending", "pending"]
+    order(round)
+    actions.retry_round(round=round)
+    actions.execute_round(round=round)
+    assert round.state == TaskState.FINISHED
+    assert told(round, "ended") == ALL
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_lost_its_claim_stops_and_writes_nothing_more(round):
+    order(round, reward_model="hang once")
+    worker = _in_thread(round)
+    _until(lambda: told(round, "started") == ALL[:1])
+    other = TrainingRound.objects.get(pk=round.pk)
+    other.put_back()  # as the reaper does
+    worker.join(timeout=20)
+    other.refresh_from_db()
+    assert other.state == TaskState.QUEUED
+    actions.execute_round(round=other)
+    assert other.state == TaskState.FINISHED
+    assert told(round, "ended") == ALL
+
+
+def test_eval_prompts_reach_no_training_file(round, snapshot):
+    # Another set's train prompt that is, word for word, an eval prompt of the snapshot's own set.
+    eval_prompt = snapshot.judgments.filter(comparison__prompt__split="eval").first().comparison.prompt
+    twin = snapshot.judgments.filter(comparison__prompt__split="train").first().comparison.prompt
+    other_set = make_prompt("Other?", split="train", prompt_set="Others").prompt_set
+    type(twin).objects.filter(pk=twin.pk).update(prompt_set=other_set, content_hash=eval_prompt.content_hash)
+    data = round_data.write_data(round=round)
+    trained = {row["id"] for row in rows(data / "prompts_train.jsonl")}
+    held_out = {row["id"] for row in rows(data / "prompts_eval.jsonl")}
+    pairs = {row["prompt_id"] for row in rows(data / "train.jsonl")}
+    assert str(eval_prompt.pk) in held_out
+    assert str(twin.pk) not in trained | pairs
+    assert not held_out & (trained | pairs)
+    assert len(held_out) == 5  # four judged, and one of the same set that was not
+    assert len(pairs) == 15
+
+
+def test_the_data_is_written_once(round):
+    data = round_data.write_data(round=round)
+    before = (data / "train.jsonl").stat().st_ino
+    assert round_data.write_data(round=round) == data
+    assert (data / "train.jsonl").stat().st_ino == before
+
+
+def test_a_full_disk_fails_the_round_with_the_remedy(round, monkeypatch):
+    def full(**_):
+        raise OSError(28, "No space left on device", "train.jsonl")
+
+    monkeypatch.setattr("annotation.exports.write_export", full)
+    actions.execute_round(round=round)
+    assert round.state == TaskState.FAILED
+    assert "The disk is full" in round.failure
+    assert not list(round.run_dir.glob(".data-*"))
+
+
+def _in_thread(round) -> threading.Thread:
+    def work():
+        try:
+            actions.execute_round(round=TrainingRound.objects.get(pk=round.pk))
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    return worker
+
+
+def _until(condition, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

@@ -1,0 +1,227 @@
+"""What a worker does with a round: each unfinished stage in turn, as a child program, and then the gate.
+
+Everything worth keeping is in the rows and in the run directories, so a round can be left at any point, by a kill
+too, and be taken up by another worker: a finished stage is never run again, and a program that had ended before
+its worker could say so is not run again either. Who launches rounds, and why, is not known here.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, assert_never
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from annotation import exports
+from sampling import checkpoints, processes
+from sampling.actions import register_model
+from sampling.engine import run_dir as files
+from sampling.lifecycle import StaleState
+from sampling.long_tasks import LongTask, TaskState
+from sampling.models import ModelRole, ModelVersion
+from sampling.program_runs import DATABASE_LOST, Cancelled, ClaimLost, run_program
+from training import gate, round_plan
+from training.keep_alive import kept_alive
+from training.models import Stage, StageKind, StageState, TrainingRound
+from training.round_data import write_data
+
+log = logging.getLogger(__name__)
+
+OnProgress = Callable[[Stage, dict[str, Any]], None]
+
+
+class StageFailed(Exception):
+    """A stage's program ended badly; the message is for people."""
+
+
+class RoundCancelled(Exception):
+    """Somebody asked for the round to stop."""
+
+
+class RoundLost(Exception):
+    """Another worker has the round now; nothing of it may be written any more."""
+
+
+def execute_round(*, round: TrainingRound, on_progress: OnProgress | None = None) -> TrainingRound:
+    """Take a queued round and carry it to its end: finished, failed with the reason, or cancelled.
+
+    A round that somebody else has taken is left alone. ``on_progress`` gets the running stage and its program's
+    progress about every two seconds. When the database stays away, that error is raised and the round remains
+    claimed: it is queued again once its heartbeat is missed.
+    """
+    try:
+        round.take()
+    except StaleState:
+        log.info("Round %s is not queued any more; left alone.", round.pk)
+        return round
+    try:
+        _run_stages(round, on_progress)
+        _finish(round)
+    except (RoundLost, StaleState):
+        log.warning("Round %s was taken over by another worker; this one stops.", round.pk)
+    except RoundCancelled:
+        _end_badly(round, TaskState.CANCELLED, StageState.CANCELLED)
+    except (StageFailed, checkpoints.ModelNotUsable, exports.ExportRefused) as error:
+        _end_badly(round, TaskState.FAILED, StageState.FAILED, failure=str(error))
+    except DATABASE_LOST:
+        raise  # nothing can be written now: the reaper finds the row, and the next worker goes on from the files
+    except KeyboardInterrupt:
+        _end_badly(round, TaskState.CANCELLED, StageState.CANCELLED)
+        raise
+    except Exception as error:
+        log.exception("Round %s failed outside of its programs.", round.pk)
+        _end_badly(round, TaskState.FAILED, StageState.FAILED, failure=files.explain(error))
+    round.refresh_from_db()
+    return round
+
+
+def _run_stages(round: TrainingRound, on_progress: OnProgress | None) -> None:
+    _go_on_or_stop(round, done=0, total=0, phase="writing the data")
+    checkpoints.check_present(round.base_policy.location)
+    with kept_alive(round):
+        data = write_data(round=round)
+    stages = list(round.stages.order_by("position"))
+    places = round_plan.Places(
+        base_policy=round.base_policy.location,
+        data=data,
+        run_dirs={StageKind(stage.kind): stage.run_dir for stage in stages},
+    )
+    for stage in stages:
+        if stage.state != StageState.FINISHED:
+            _go_on_or_stop(round, done=0, total=0, phase=stage.get_kind_display())
+            _run_stage(round, stage, places, on_progress)
+
+
+def _run_stage(round: TrainingRound, stage: Stage, places: round_plan.Places, on_progress: OnProgress | None) -> None:
+    kind = StageKind(stage.kind)
+    told = round_plan.stage_file(kind, recipe=round.recipe, seed=round.seed, places=places)
+    outcome = _ended_unseen(stage, told)
+    if outcome is None:
+        with transaction.atomic():
+            _hold(round)
+            now = timezone.now()
+            stage.move_to(StageState.RUNNING, started_at=now, finished_at=None, failure="", attempts=F("attempts") + 1)
+        files.write_stage(stage.run_dir, told)
+        outcome = run_program(
+            task=round,
+            argv=round_plan.program_of(kind, stage.run_dir, has_gpu=round_plan.has_gpu()),
+            run_dir=stage.run_dir,
+            on_tick=_shown_in_row(stage, on_progress),
+        )
+    match outcome:
+        case processes.Finished(result=result):
+            _stage_finished(round, stage, result)
+        case processes.Failed(reason=reason):
+            # Success is exit code 0 and a result: what a program wrote before it died must not pass for one.
+            (stage.run_dir / files.RESULT).unlink(missing_ok=True)
+            raise StageFailed(reason)
+        case Cancelled():
+            raise RoundCancelled
+        case ClaimLost():
+            raise RoundLost
+        case _:
+            assert_never(outcome)
+
+
+def _ended_unseen(stage: Stage, told: dict[str, Any]) -> processes.Finished | None:
+    """The result of a program that ended well after its worker was lost, and was told the same as now."""
+    if not (stage.run_dir / files.RESULT).exists():
+        return None
+    processes.stop_leftover(stage.run_dir)
+    result = files.read_result(stage.run_dir)
+    if stage.state == StageState.PENDING or result is None or files.read_stage(stage.run_dir) != told:
+        return None
+    log.info("Stage %s of round %s had ended already; its result is kept.", stage.kind, stage.round_id)
+    return processes.Finished(result)
+
+
+def _shown_in_row(stage: Stage, on_progress: OnProgress | None) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What the round's row shows while a stage runs: the program's figures, under the stage's name."""
+
+    def changes(progress: dict[str, Any]) -> dict[str, Any]:
+        if on_progress is not None:
+            on_progress(stage, progress)
+        phase = ": ".join(part for part in (stage.get_kind_display(), progress.get("phase")) if part)
+        figures = {name: max(0, int(progress.get(name) or 0)) for name in ("done", "total")}
+        return figures | {"phase": phase[:200]}
+
+    return changes
+
+
+def _stage_finished(round: TrainingRound, stage: Stage, result: dict[str, Any]) -> None:
+    # Hashing gigabytes takes minutes: before the transaction, so that it holds no lock meanwhile.
+    with kept_alive(round):
+        version = _registered(round, stage)
+    with transaction.atomic():
+        _hold(round)
+        if stage.state != StageState.RUNNING:  # its result was found, not waited for
+            stage.move_to(StageState.RUNNING)
+        stage.move_to(StageState.FINISHED, finished_at=timezone.now(), result=result, failure="", model_version=version)
+
+
+def _registered(round: TrainingRound, stage: Stage) -> ModelVersion | None:
+    """The model version of the stage's checkpoint; one that a worker made which was lost right then, is found."""
+    name = round_plan.model_name(round.name, StageKind(stage.kind))
+    if name is None:
+        return None
+    is_reward = stage.kind == StageKind.REWARD_MODEL
+    return register_model(
+        name=name,
+        location=str(stage.run_dir / round_plan.CHECKPOINT),
+        role=ModelRole.REWARD if is_reward else ModelRole.POLICY,
+        parent=round.base_policy if is_reward else _newest_policy(round) or round.base_policy,
+        publish=False,
+        notes=f"Made by the stage {stage.get_kind_display()} of round {round.name}.",
+    )
+
+
+def _finish(round: TrainingRound) -> None:
+    """Ask the gate, publish the policy when it passes, and end the round: all of it or nothing."""
+    evaluation = round.stages.filter(kind=StageKind.EVALUATE).values_list("result", flat=True).first()
+    policy = _newest_policy(round)
+    report = gate.judged(conditions=round.recipe.get("gate"), evaluation=evaluation) if policy else None
+    with transaction.atomic():
+        _hold(round)
+        if report and report["passed"]:
+            policy.published_at = timezone.now()
+            policy.save(update_fields=["published_at"])
+        round.end(TaskState.FINISHED, policy=policy, gate_report=report, phase="")
+
+
+def _newest_policy(round: TrainingRound) -> ModelVersion | None:
+    """What the last finished training stage made."""
+    trained = round.stages.filter(kind__in=[StageKind.SFT, StageKind.DPO], model_version__isnull=False)
+    stage = trained.order_by("-position").select_related("model_version").first()
+    return stage.model_version if stage else None
+
+
+def _end_badly(round: TrainingRound, state: str, stage_state: str, *, failure: str = "") -> None:
+    """End the round and its running stage; a worker that has lost its claim meanwhile writes nothing."""
+    try:
+        with transaction.atomic():
+            _hold(round)
+            stage = round.stages.filter(state=StageState.RUNNING).first()
+            if stage:
+                stage.move_to(stage_state, finished_at=timezone.now(), failure=failure)
+            where = f"{stage.get_kind_display()} failed: " if stage and failure else ""
+            round.end(state, failure=where + failure, phase="")
+    except (RoundLost, StaleState):
+        log.warning("Round %s was taken over by another worker; its end is that one's to tell.", round.pk)
+
+
+def _hold(round: TrainingRound) -> None:
+    """Lock the round's row for this transaction; raises RoundLost when another worker has claimed it."""
+    mine = TrainingRound.objects.select_for_update().filter(claim=round.claim, state=TaskState.RUNNING)
+    if not mine.filter(pk=round.pk).first():
+        raise RoundLost
+
+
+def _go_on_or_stop(round: LongTask, **progress: Any) -> None:
+    """A heartbeat between programs; raises when the round was cancelled or taken over."""
+    if round.beat(**progress):
+        return
+    round_now = TrainingRound.objects.get(pk=round.pk)
+    if round_now.claim == round.claim and round_now.cancel_requested_at is not None:
+        raise RoundCancelled
+    raise RoundLost

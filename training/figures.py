@@ -1,0 +1,105 @@
+"""Figures in words: what a stage's result says, how long things take. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from training.models import StageKind
+
+Facts = list[tuple[str, str]]
+NOT_MEASURED = "not measured"
+
+
+def facts_of(kind: StageKind, result: Mapping[str, Any] | None) -> Facts:
+    """What a finished stage's ``result.json`` says, as (label, words)."""
+    if not result:
+        return []
+    match kind:
+        case StageKind.REWARD_MODEL:
+            accuracy = proportion(result, "accuracy", "accuracy_low", "accuracy_high")
+            facts = [
+                ("accuracy on held-out pairs", accuracy),
+                ("pairs", f"{count(result, 'pairs_train')} to train, {count(result, 'pairs_eval')} held out"),
+            ]
+        case StageKind.REJECTION_SAMPLING:
+            facts = [
+                ("kept", f"{count(result, 'kept')} of {count(result, 'candidates')} candidates"),
+                ("mean score", f"{number(result, 'mean_score_kept')} kept, {number(result, 'mean_score_all')} all"),
+            ]
+        case StageKind.SFT:
+            facts = [("rows", count(result, "rows")), ("final loss", number(result, "final_loss"))]
+        case StageKind.DPO:
+            facts = [
+                ("pairs", count(result, "pairs")),
+                ("loss", f"{number(result, 'first_loss')} to {number(result, 'final_loss')}"),
+            ]
+        case StageKind.EVALUATE:
+            facts = [
+                ("win rate, new over old", proportion(result, "win_rate", "win_rate_low", "win_rate_high")),
+                *_reward_win_rate(result),
+                ("eval prompts", count(result, "prompts")),
+                ("mean length, old to new", lengths(result)),
+            ]
+        case _:
+            assert_never(kind)
+    return facts + _dropped(result.get("dropped"))
+
+
+def proportion(result: Mapping[str, Any], value: str, low: str, high: str) -> str:
+    """0.712, 0.64, 0.78 -> "71.2 % (64.0 to 78.0)", the interval being the 95 % one everywhere."""
+    if result.get(value) is None:
+        return NOT_MEASURED
+    text = f"{100 * result[value]:.1f} %"
+    if result.get(low) is None or result.get(high) is None:
+        return text
+    return f"{text} ({100 * result[low]:.1f} to {100 * result[high]:.1f})"
+
+
+def lengths(result: Mapping[str, Any]) -> str:
+    """ "55.2 to 48.0 tokens", from an evaluation."""
+    if result.get("mean_tokens_old") is None or result.get("mean_tokens_new") is None:
+        return NOT_MEASURED
+    return f"{result['mean_tokens_old']:.1f} to {result['mean_tokens_new']:.1f} tokens"
+
+
+def duration(seconds: float | None) -> str:
+    """8 -> "8 s", 83.4 -> "1 min 23 s", 7500 -> "2 h 05 min"."""
+    if seconds is None:
+        return "-"
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def size(size_bytes: float) -> str:
+    """1.5e9 -> "1.5 GB"."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit in ("B", "KB") else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} TB"
+
+
+def count(result: Mapping[str, Any], name: str) -> str:
+    value = result.get(name)
+    return NOT_MEASURED if value is None else f"{value:,}"
+
+
+def number(result: Mapping[str, Any], name: str) -> str:
+    value = result.get(name)
+    return NOT_MEASURED if value is None else f"{value:.3f}"
+
+
+def _reward_win_rate(result: Mapping[str, Any]) -> Facts:
+    """The reward model's own opinion, where the round trained one."""
+    names = ("reward_win_rate", "reward_win_rate_low", "reward_win_rate_high")
+    return [("win rate by the reward model", proportion(result, *names))] if result.get(names[0]) is not None else []
+
+
+def _dropped(dropped: Any) -> Facts:
+    """Rows that a stage left out, by reason; some stages count them all in one."""
+    if isinstance(dropped, Mapping):
+        told = ", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in dropped.items() if number)
+        return [("left out", told)] if told else []
+    return [("left out", f"{dropped:,}")] if dropped else []

@@ -1,0 +1,40 @@
+"""Signs of life for a claimed task while this very process is busy: writing data, hashing a checkpoint."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from sampling.long_tasks import HEARTBEAT_SECONDS, LongTask
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def kept_alive(task: LongTask, *, every_seconds: float = HEARTBEAT_SECONDS) -> Iterator[None]:
+    """Beat from a thread of its own until the block is left. Whether to go on is for the block's caller to ask.
+
+    The block must hold no lock on the task's row: the heartbeat would wait for it.
+    """
+    done = threading.Event()
+
+    def beat() -> None:
+        try:
+            while not done.wait(every_seconds):
+                try:
+                    task.beat()
+                except (DatabaseError, InterfaceError) as error:
+                    log.warning("No heartbeat for %s %s: %s", task._meta.verbose_name, task.pk, error)
+                    connection.close()  # the next beat opens a new one
+        finally:
+            connection.close()  # this thread's own: nobody else would
+
+    thread = threading.Thread(target=beat, name=f"heartbeat of {task._meta.verbose_name} {task.pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

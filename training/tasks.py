@@ -1,0 +1,24 @@
+"""Celery's way in: take an id, load, call one action."""
+
+from celery import shared_task
+
+from sampling import long_tasks
+from training import actions
+from training.models import TrainingRound
+
+
+@shared_task
+def run_round(round_id: int) -> str:
+    """Queue accelerator. A message that comes twice, or for a round that is gone, does nothing."""
+    round = TrainingRound.objects.filter(pk=round_id).first()
+    if round is None:
+        return "gone"
+    return actions.execute_round(round=round).state
+
+
+@shared_task
+def reap() -> int:
+    """Queue again, or end, the rounds whose worker was lost; tell the workers what they cannot have heard."""
+    dealt_with = long_tasks.reap(TrainingRound, announce=actions.announce)
+    actions.settle_stages()
+    return dealt_with

@@ -1,0 +1,184 @@
+"""Pages of rounds: the list, the form that launches one, and one round live."""
+
+import json
+import uuid
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from annotation.models import DatasetSnapshot
+from sampling.access import staff_required
+from sampling.lifecycle import StaleState
+from sampling.models import ModelVersion
+from training import actions, charts, cost, figures, progress
+from training.forms import RoundForm
+from training.models import Stage, StageKind, StageState, TrainingRound
+
+ROUNDS_A_PAGE = 50
+SAMPLES_SHOWN = 4
+LOG_LINES = 200
+WHOLE_LOG_LINES = 5000
+
+
+@require_GET
+@staff_required
+def rounds(request: HttpRequest) -> HttpResponse:
+    page = Paginator(TrainingRound.objects.for_list(), ROUNDS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "can_launch": _can_launch()}
+    return render(request, "training/rounds.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@staff_required
+def round_new(request: HttpRequest) -> HttpResponse:
+    """The form and what the round would cost; with "check" posted it only shows that, without JavaScript too."""
+    form = RoundForm(request.POST) if request.method == "POST" else RoundForm(initial=_initial(request))
+    is_check = "check" in request.POST
+    if request.method == "POST" and not is_check and form.is_valid() and (round := _launched(request, form)):
+        return redirect(round)
+    asked = request.POST if request.method == "POST" else _asked(form)
+    context = {"form": form, "cost": cost.of_form(asked), "can_launch": _can_launch()}
+    refused = form.is_bound and not is_check
+    return render(request, "training/round_new.html", context, status=422 if refused else 200)
+
+
+@require_GET
+@staff_required
+def estimate(request: HttpRequest) -> HttpResponse:
+    """What the round would cost, as the form stands."""
+    return render(request, "training/_estimate.html", {"cost": cost.of_form(request.GET)})
+
+
+@require_GET
+@staff_required
+def round_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """One round; htmx asks for its two live parts by the id of what it replaces."""
+    round = get_object_or_404(TrainingRound.objects.for_page(), pk=pk)
+    match request.htmx.target:
+        case "round":
+            return render(request, "training/_round.html", _round_context(round))
+        case "stage":
+            return render(request, "training/_stage.html", _stage_context(round, request.GET.get("stage")))
+        case _:
+            context = _round_context(round) | _stage_context(round, request.GET.get("stage"))
+            context["recipe"] = json.dumps(round.recipe, indent=2, ensure_ascii=False)
+            return render(request, "training/round.html", context)
+
+
+@require_GET
+@staff_required
+def round_log(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
+    """A stage's log: its tail as a live part, or much of it as a page."""
+    stage = get_object_or_404(Stage.objects.select_related("round"), round_id=pk, kind=kind)
+    if request.htmx:
+        return render(request, "training/_log.html", _log_context(stage))
+    context = {"stage": stage, "round": stage.round, "log": progress.log_tail(stage, lines=WHOLE_LOG_LINES)}
+    return render(request, "training/log.html", context)
+
+
+@require_POST
+@staff_required
+def round_cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    round = get_object_or_404(TrainingRound, pk=pk)
+    actions.cancel_round(round=round)
+    return redirect(round)
+
+
+@require_POST
+@staff_required
+def round_retry(request: HttpRequest, pk: int) -> HttpResponse:
+    round = get_object_or_404(TrainingRound, pk=pk)
+    try:
+        actions.retry_round(round=round)
+    except StaleState:
+        messages.info(request, "The round was queued again already, or has finished.")
+    return redirect(round)
+
+
+def _launched(request: HttpRequest, form: RoundForm) -> TrainingRound | None:
+    """The round that the form asks for; None when it cannot be, with the reasons beside the form's fields."""
+    asked = form.cleaned_data | {"request_key": form.cleaned_data["request_key"] or uuid.uuid4()}
+    try:
+        return actions.launch_round(**asked, created_by=request.user)
+    except ValidationError as error:
+        form.add_error(None, error)
+        return None
+
+
+def _initial(request: HttpRequest) -> dict[str, str]:
+    """What the address asks for (a snapshot's page links here with itself), else what is likeliest meant."""
+    return {"name": _free_name(), "recipe": "demo"} | {
+        name: value for name, value in request.GET.items() if name in RoundForm.base_fields and name != "request_key"
+    }
+
+
+def _asked(form: RoundForm) -> dict[str, str]:
+    """The form's fields as a browser would send them back unchanged: a select without a choice sends its first."""
+    asked = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
+    for name in ("base_policy", "snapshot"):
+        if not asked[name] and (first := form.fields[name].queryset.first()):
+            asked[name] = first.pk
+    return {name: str(value) for name, value in asked.items() if value is not None}
+
+
+def _free_name() -> str:
+    """round-1, round-2 ...: the first one that is free."""
+    taken = set(TrainingRound.objects.values_list("name", flat=True))
+    number = TrainingRound.objects.count() + 1
+    while f"round-{number}" in taken:
+        number += 1
+    return f"round-{number}"
+
+
+def _can_launch() -> bool:
+    return ModelVersion.objects.policies().exists() and DatasetSnapshot.objects.exists()
+
+
+def _round_context(round: TrainingRound) -> dict:
+    evaluation = next((stage for stage in round.stages.all() if stage.kind == StageKind.EVALUATE), None)
+    result = (evaluation.result if evaluation else None) or {}
+    finished = evaluation is not None and evaluation.state == StageState.FINISHED
+    shown = progress.of_round(round)
+    remaining = cost.remaining_seconds(shown)
+    return {
+        "round": round,
+        "progress": shown,
+        "remaining": "" if remaining is None else figures.duration(remaining),
+        "gate": round.gate_report,
+        "interval": charts.interval(*(result.get(f"win_rate{end}") for end in ("_low", "", "_high"))),
+        "samples": progress.judged_prompts(evaluation, limit=SAMPLES_SHOWN) if finished else [],
+    }
+
+
+def _stage_context(round: TrainingRound, asked: str | None) -> dict:
+    """The stage that the page shows in full: the one asked for, else the running one, else the newest begun."""
+    stages = list(round.stages.all())
+    if asked and asked not in [stage.kind for stage in stages]:
+        raise Http404(f'Round "{round}" has no stage "{asked}".')
+    begun = [stage for stage in stages if stage.state != StageState.PENDING]
+    shown = next((stage for stage in stages if stage.kind == asked), None) or (begun[-1] if begun else None)
+    if shown is None:
+        return {"round": round, "shown": None, "poll_url": "" if round.is_over else round.get_absolute_url()}
+    return {
+        "round": round,
+        "shown": shown,
+        "tabs": begun if shown in begun else [*begun, shown],
+        "poll_url": _poll_url(round, shown, asked),
+        "charts": charts.charts_of(progress.metrics(shown)),
+        **_log_context(shown),
+    }
+
+
+def _poll_url(round: TrainingRound, shown: Stage, asked: str | None) -> str:
+    """Where the part asks for itself again. Unasked it moves on with the round; a stage that is over stays so."""
+    if round.is_over or (asked and shown.state == StageState.FINISHED):
+        return ""
+    return f"{round.get_absolute_url()}?stage={asked}" if asked else round.get_absolute_url()
+
+
+def _log_context(stage: Stage) -> dict:
+    return {"stage": stage, "round": stage.round, "log": progress.log_tail(stage, lines=LOG_LINES)}
