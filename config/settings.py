@@ -6,8 +6,9 @@ from pathlib import Path
 import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Queue
 
-from config import installation, postgres
+from config import broker, installation, postgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("WHETSTONE_VAR", BASE_DIR / "var")).resolve()
@@ -81,7 +82,27 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a restarted database costs 
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "pgmq://")
+# The rows are the truth and messages only hints (sampling/long_tasks.py): no results, no events, early acknowledgement.
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or broker.OWN_DATABASE
+CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL, DATABASES["default"])
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker outlives any restart of the database
+# Says that late-acknowledged tasks are stopped when the connection is lost; there are none here.
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_QUEUES = (Queue("default"), Queue("accelerator"))
+CELERY_TASK_ROUTES = {
+    name: {"queue": "accelerator"} for name in ("sampling.tasks.run_sampling", "training.tasks.run_round")
+}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what waits in a busy worker, no other worker can take
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # to cancel is an intent stored in the row
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE = {
+    # An announcement that nobody took in time is void: the next one says the same.
+    name: {"task": name, "schedule": 10.0, "options": {"expires": 30}}
+    for name in ("sampling.tasks.reap", "training.tasks.reap")
+}
 VLLM_URLS = [url.strip() for url in os.environ.get("VLLM_URLS", "").split(",") if url.strip()]
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -131,6 +152,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"not_periodic": {"()": "config.celery.NotPeriodic"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["not_periodic"]}},
+    "loggers": {
+        "pgmq": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},  # that pgmq:// names no host is meant so
+    },
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO")},
 }

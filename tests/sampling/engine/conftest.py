@@ -50,13 +50,3 @@ def make_run(tmp_path, tokenizer_dir) -> Callable[..., Path]:
         return run_dir
 
     return make
-
-
-@pytest.fixture(scope="session")
-def demo_model(tmp_path_factory) -> Path:
-    """The real model, unpacked once for all slow tests of a session."""
-    from sampling.engine.demo_model import unpack
-
-    directory = tmp_path_factory.mktemp("models") / "smollm2"
-    unpack(directory)
-    return directory

@@ -1,0 +1,62 @@
+# The three commands of every day: make demo, make run, make test. `make help` names all.
+
+PYTHON ?= $(or $(shell command -v python3.11),python3)
+PORT ?= 8000
+KEEP ?= 1
+JOBS ?= 2
+VENV := .venv/bin/python
+export PORT
+
+# A PORT, KEEP or JOBS in front of `make` works as well as behind it.
+.PHONY: help demo run test test-fast lint format lock clean packages packages-dev
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo        the whole loop with real parts, then the app in the browser (KEEP=0 ends after the table)"
+	@echo "make run         the app: web, workers, bundled PostgreSQL; Ctrl-C ends all (PORT=8000)"
+	@echo "make test        every test (JOBS=2 at once; the slow ones one at a time)"
+	@echo "make test-fast   without the slow ones"
+	@echo "make lint        style, layers, templates, missing migrations"
+	@echo "make format      apply the style"
+	@echo "make lock        write requirements/cpu.lock and dev.lock from this environment"
+	@echo "make clean       remove .venv and caches; var/, with your data, stays"
+
+packages:
+	@$(PYTHON) config/bootstrap.py
+
+packages-dev:
+	@$(PYTHON) config/bootstrap.py --dev
+
+demo: packages
+	@$(VENV) manage.py serve --then "demo --url http://127.0.0.1:$(PORT)" $(if $(filter 0,$(KEEP)),--exit-after)
+
+run: packages
+	@$(VENV) manage.py serve
+
+# Slow tests start engines and trainers that want the whole machine, so they come one at a time.
+test: packages-dev
+	$(VENV) -m pytest -n $(JOBS) -m "not slow" --timeout 300
+	$(VENV) -m pytest -m slow --timeout 900
+
+test-fast: packages-dev
+	$(VENV) -m pytest -n $(JOBS) -m "not slow" --timeout 300
+
+lint: packages-dev
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	$(VENV) -m djlint templates --check --quiet
+	$(VENV) -m djlint templates --lint --quiet
+	$(VENV) manage.py makemigrations --check --dry-run
+
+format: packages-dev
+	$(VENV) -m ruff check --fix .
+	$(VENV) -m ruff format .
+	$(VENV) -m djlint templates --reformat --quiet || true
+
+lock:
+	$(VENV) requirements/lock.py
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path "./var/*" -prune -exec rm -rf {} +
