@@ -91,9 +91,11 @@ def program_of(kind: StageKind, run_dir: Path, *, has_gpu: bool) -> list[str]:
         return [sys.executable, *module]
     # Every choice is spelled out, so that no accelerate configuration of the machine's user changes a round.
     launch = ["--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    # Left to itself, accelerate counts hyper-threads out, and a small machine trains on one core.
+    # Left to itself, accelerate counts hyper-threads out, and a small machine trains on one core. Its --cpu is left
+    # out too: it sets a KMP_AFFINITY that binds every thread to core 0 (seen with Intel's runtime on two cores, where
+    # a stage took twice as long). The stages ask for the CPU themselves.
     cores = str(len(os.sched_getaffinity(0)))
-    device = [] if has_gpu else ["--cpu", "--num_cpu_threads_per_process", cores]
+    device = [] if has_gpu else ["--num_cpu_threads_per_process", cores]
     return [sys.executable, "-m", "accelerate.commands.launch", *launch, *device, *module]
 
 

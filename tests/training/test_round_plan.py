@@ -51,14 +51,14 @@ def test_what_is_held_out_reaches_only_what_measures(kind):
 def test_a_stage_that_trains_is_launched_by_accelerate_and_one_that_samples_is_not():
     training = round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=False)
     assert training[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
-    assert "--cpu" in training
+    assert "--cpu" not in training  # it would bind every thread to one core
     assert training[-4:] == ["-m", "training.pipeline.dpo", "--run-dir", "/rounds/1"]
     sampling = round_plan.program_of(StageKind.EVALUATE, DIRECTORY, has_gpu=False)
     assert sampling == [sys.executable, "-m", "training.pipeline.evaluate", "--run-dir", "/rounds/1"]
 
 
 def test_a_machine_with_a_gpu_does_not_train_on_its_cpu():
-    assert "--cpu" not in round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=True)
+    assert "--num_cpu_threads_per_process" not in round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=True)
 
 
 def test_the_models_of_a_round_are_called_after_it():
