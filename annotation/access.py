@@ -5,12 +5,14 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
-from annotation.models import Project, Role
+from annotation.models import Comparison, Project, Role
+from sampling.access import to_sign_in
+from sampling.models import SamplingRun
 
 View = Callable[..., HttpResponse]
 
@@ -23,6 +25,19 @@ def may_annotate(user: AbstractBaseUser | AnonymousUser, project: Project) -> bo
     return user.is_staff or project.memberships.filter(user=user.pk).exists()
 
 
+def runs_to_compare(user: AbstractBaseUser | AnonymousUser, project: Project) -> QuerySet[SamplingRun]:
+    """The sampling runs of which this user may open comparisons here: for staff all that have written something.
+
+    For others only those on prompt sets that the project has comparisons of already: the rest of the site's prompts
+    and runs is not theirs to see.
+    """
+    runs = SamplingRun.objects.filter(completions__isnull=False).distinct().order_by("-created_at")
+    if user.is_staff:
+        return runs
+    compared = Comparison.objects.filter(project=project).values("prompt__prompt_set")
+    return runs.filter(prompt_set__in=compared)
+
+
 def sign_in_required(view: View) -> View:
     """Send the anonymous to the sign-in page; but a script gets 401, so that the page it works for stays."""
 
@@ -30,7 +45,7 @@ def sign_in_required(view: View) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        return HttpResponse(status=401) if request.htmx else redirect_to_login(request.get_full_path())
+        return HttpResponse(status=401) if request.htmx else to_sign_in(request)
 
     return guarded
 
@@ -49,7 +64,7 @@ def _guarded(view: View, is_allowed: Callable[[Any, Project], bool], refusal: st
     @wraps(view)
     def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
+            return to_sign_in(request)
         project = get_object_or_404(Project, slug=slug)
         if not is_allowed(request.user, project):
             raise PermissionDenied(refusal)

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -124,8 +125,10 @@ def claim_next(*, project: Project, annotator: AbstractBaseUser) -> Assignment |
     queue.one_at_a_time(annotator_id=annotator.pk)
     held = queue.held_by(project=project, annotator_id=annotator.pk)
     if held is not None:
-        renew_lease(assignment=held, annotator=annotator)
-        return held
+        # Where the lease ran out, somebody may have taken the slot since it was read, without a lock, just above.
+        with suppress(LeaseLost):
+            renew_lease(assignment=held, annotator=annotator)
+            return held
     if project.is_paused:
         return None
     taken = queue.take_next(project=project, annotator_id=annotator.pk)

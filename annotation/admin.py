@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from annotation.models import Assignment, Comparison, DatasetSnapshot, Judgment, Membership, Project
+from sampling.read_only_admin import ReadOnly
 
 
 class MembershipInline(admin.TabularInline):
@@ -19,42 +20,29 @@ class ProjectAdmin(admin.ModelAdmin):
     inlines = [MembershipInline]
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """For rows that are never edited."""
-
-    def has_add_permission(self, request) -> bool:
-        return False
-
-    def has_change_permission(self, request, obj=None) -> bool:
-        return False
-
-    def has_delete_permission(self, request, obj=None) -> bool:
-        return False
-
-
 @admin.register(Comparison)
-class ComparisonAdmin(ReadOnlyAdmin):
+class ComparisonAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["id", "project", "prompt", "priority", "created_at"]
     list_filter = ["project"]
     list_select_related = ["project", "prompt"]
 
 
 @admin.register(Assignment)
-class AssignmentAdmin(ReadOnlyAdmin):
+class AssignmentAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["id", "comparison_id", "annotator", "state", "skip_reason", "leased_until"]
     list_filter = ["state", "slot__project"]
     list_select_related = ["annotator"]
 
 
 @admin.register(Judgment)
-class JudgmentAdmin(ReadOnlyAdmin):
+class JudgmentAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["id", "comparison_id", "annotator", "kind", "revision", "ranking", "created_at"]
     list_filter = ["kind", "comparison__project"]
     list_select_related = ["annotator"]
 
 
 @admin.register(DatasetSnapshot)
-class DatasetSnapshotAdmin(ReadOnlyAdmin):
+class DatasetSnapshotAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["name", "project", "content_hash", "created_at"]
     list_filter = ["project"]
     list_select_related = ["project"]

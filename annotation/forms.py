@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
 
 from annotation.models import Membership, Project
 from annotation.opening import MAX_COMPLETIONS
@@ -64,9 +65,8 @@ class OpenComparisonsForm(forms.Form):
         initial=0, min_value=-1000, max_value=1000, help_text="Higher comes first in the queue."
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, runs: QuerySet[SamplingRun], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        runs = SamplingRun.objects.filter(completions__isnull=False).distinct().order_by("-created_at")
         self.fields["run"].queryset = runs
 
     def completions(self):

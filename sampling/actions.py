@@ -26,7 +26,16 @@ from sampling.models import (
     Split,
 )
 from sampling.processes import Failed, Finished
-from sampling.program_runs import DATABASE_LOST, Cancelled, ClaimLost, Outcome
+from sampling.program_runs import (
+    DATABASE_LOST,
+    Cancelled,
+    ClaimLost,
+    DatabaseFull,
+    Outcome,
+    WorkerStopping,
+    is_database_full,
+    worker_stopping,
+)
 from sampling.prompt_files import BadLine, GoodPrompt, read_prompts
 
 IMPORT_BATCH = 500
@@ -249,20 +258,29 @@ def execute_sampling_run(*, run: SamplingRun, on_progress: execution.Report | No
     """Claim ``run``, sample everything that is still missing, and end it; ``on_progress`` gets (done, total, phase).
 
     Raises StaleState when another worker holds the run already. A failure is stored in the row, not raised; Ctrl-C
-    ends the run as cancelled and is raised again.
+    ends the run as cancelled and is raised again. A worker that ends hands the run back, queued as it was.
     """
+    if worker_stopping.is_set():
+        return run
     run.take()
     try:
         outcome: Outcome = execution.sample(run, on_progress or (lambda done, total, phase: None))
-    except DATABASE_LOST:
-        raise  # nothing can be written now: the reaper finds the row, and the next worker goes on from the files
+    except DATABASE_LOST as error:
+        if not is_database_full(error):
+            raise  # nothing can be written now: the reaper finds the row, and the next worker goes on from the files
+        outcome = Failed(str(DatabaseFull()))
     except KeyboardInterrupt:
         _end(run, Cancelled())
         raise
     except Exception as error:
         log.exception("Sampling run %s failed", run.pk)
         outcome = Failed(str(error) if isinstance(error, ModelNotUsable) else explain(error))
-    _end(run, outcome)
+    try:
+        _end(run, outcome)
+    except DATABASE_LOST as error:
+        if is_database_full(error):  # not even this fits: then the log says it, and the reaper finds the row
+            log.error("Sampling run %s cannot be ended: %s", run.pk, DatabaseFull())
+        raise
     return run
 
 
@@ -282,6 +300,8 @@ def _end(run: SamplingRun, outcome: Outcome) -> None:
                 run.end(TaskState.FAILED, done=done, failure=reason)
             case Cancelled():
                 run.end(TaskState.CANCELLED, done=done)
+            case WorkerStopping():
+                run.hand_back()
             case ClaimLost():
                 run.refresh_from_db()
             case _:
@@ -299,7 +319,7 @@ def cancel(*, run: SamplingRun) -> SamplingRun:
 def retry(*, run: SamplingRun, enqueue: bool = True) -> SamplingRun:
     """Queue a failed or cancelled run again; it goes on where it stopped. Raises StaleState for any other run."""
     with transaction.atomic():
-        run.put_back(attempt=0, started_at=None)
+        run.retry()
         if enqueue:
             _announce_on_commit(run)
     return run

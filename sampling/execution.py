@@ -15,6 +15,7 @@ from sampling import checkpoints, processes
 from sampling.checkpoints import ModelNotUsable
 from sampling.completion_intake import CompletionIntake
 from sampling.engine import run_dir as files
+from sampling.keep_alive import kept_alive
 from sampling.models import ModelVersion, SamplingRun
 from sampling.program_runs import Outcome, run_program
 
@@ -39,7 +40,8 @@ def sample(run: SamplingRun, report: Report) -> Outcome:
     policies = list(run.policies.order_by("pk"))
     for policy in policies:
         _check_present(policy)
-    counts = [_write_inputs(run, policy) for policy in policies]
+    with kept_alive(run):
+        counts = [_write_inputs(run, policy) for policy in policies]
     total = sum(counts) * run.n
     outcome: Outcome = processes.Finished({})
     taken = 0
@@ -100,7 +102,9 @@ class _PolicyWork:
 
     def do(self) -> Outcome:
         """Run the program unless its work is there already, and see that nothing is missing."""
-        if self.intake.take_new() >= self.expected:
+        with kept_alive(self.run):  # a million lines of an earlier attempt take a while to be found in the table
+            there = self.intake.take_new()
+        if there >= self.expected:
             self._on_tick({})
             return processes.Finished({})
         argv = engine_argv(self.run_dir)
@@ -151,6 +155,7 @@ def _write_inputs(run: SamplingRun, policy: ModelVersion) -> int:
         "max_tokens": run.max_tokens,
         "max_model_len": _max_model_len(run, policy, longest_bytes),
         "urls": settings.VLLM_URLS,
+        "served_as": policy.name,
     }
     files.write_stage(run_dir, stage)
     return count

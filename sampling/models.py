@@ -9,6 +9,8 @@ from django.urls import reverse
 
 from sampling.long_tasks import LongTask, LongTaskQuerySet
 
+MAX_TEMPERATURE = 2.0  # that of the endpoints' interface; the engine and the recipes have the same one
+
 
 class Split(models.TextChoices):
     TRAIN = "train", "train"
@@ -134,10 +136,14 @@ class SamplingRun(LongTask):
     name = models.CharField(max_length=120)
     prompt_set = models.ForeignKey(PromptSet, on_delete=models.PROTECT, related_name="sampling_runs")
     split = models.CharField(max_length=5, choices=Split, blank=True, help_text="Empty: both splits.")
-    prompt_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Only the first so many prompts.")
+    prompt_limit = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Only the first so many prompts."
+    )
     policies = models.ManyToManyField(ModelVersion, related_name="sampling_runs")
     n = models.PositiveSmallIntegerField(default=4, validators=[MinValueValidator(1), MaxValueValidator(64)])
-    temperature = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(5.0)])
+    temperature = models.FloatField(
+        default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(MAX_TEMPERATURE)]
+    )
     top_p = models.FloatField(default=1.0, validators=[MinValueValidator(0.01), MaxValueValidator(1.0)])
     max_tokens = models.PositiveIntegerField(default=256, validators=[MinValueValidator(1), MaxValueValidator(32768)])
     seed = models.PositiveIntegerField(default=17)
@@ -165,7 +171,7 @@ class SamplingRun(LongTask):
 
     @property
     def run_dir(self):
-        return settings.VAR_DIR / "sampling-runs" / str(self.pk)
+        return settings.VAR_DIR / "sampling-runs" / self.folder_name
 
 
 class CompletionQuerySet(models.QuerySet):

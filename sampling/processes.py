@@ -141,6 +141,8 @@ def environment(run_dir: Path, extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a program: what is allowed of ours, what it needs, and `extra`."""
     kept = {name: value for name, value in os.environ.items() if name in ALLOWED or name.startswith(ALLOWED_PREFIXES)}
     own = {"PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": "1", MARK: str(run_dir)}
+    if worker := files.identity_of(os.getpid()):
+        own[files.STARTED_BY] = worker
     return kept | openmp.variables(kept | extra) | own | extra
 
 

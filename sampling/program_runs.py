@@ -5,6 +5,7 @@ database restart. It knows no program: what is run, and what its files mean, is 
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +16,18 @@ from django.db import InterfaceError, OperationalError, connection
 
 from sampling import processes
 from sampling.engine import run_dir as files
+from sampling.engine.run_dir import RunDirError
 from sampling.long_tasks import HEARTBEAT_SECONDS, LOST_AFTER, LongTask, TaskState
 from sampling.processes import Failed, Finished
 
 DATABASE_PATIENCE_SECONDS = LOST_AFTER.total_seconds() * 4  # longer than a restart with crash recovery takes
 DATABASE_LOST = (OperationalError, InterfaceError)
+DISK_FULL_STATE = "53100"  # PostgreSQL's error code; its errors are OperationalErrors like those of a lost connection
+STOPPING_GRACE_SECONDS = 1  # for programs while the worker itself ends: ours end at once, and nobody waits for long
+NEWS_SECONDS = 1  # a stop that reaches a whole service at once reaches worker and program in any order
+
+# Set once this process was asked to end: whoever runs a program then hands its row back. Never cleared.
+worker_stopping = threading.Event()
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +42,24 @@ class ClaimLost:
     """The program was stopped because another worker has the row now. Nothing of the row may be written any more."""
 
 
-Outcome = Finished | Failed | Cancelled | ClaimLost
+@dataclass(frozen=True)
+class WorkerStopping:
+    """The program was stopped because this process ends. The row is still ours, and to be handed back."""
+
+
+Outcome = Finished | Failed | Cancelled | ClaimLost | WorkerStopping
+
+
+class DatabaseFull(RunDirError):
+    """The server is there and cannot store anything any more. Waiting, as for a lost one, would not help."""
+
+    def __init__(self) -> None:
+        super().__init__("The database's disk is full. Free space, then retry.")
+
+
+def is_database_full(error: BaseException) -> bool:
+    """Whether what looks like a lost database is a full disk under it."""
+    return isinstance(error, DatabaseFull) or getattr(error.__cause__, "sqlstate", None) == DISK_FULL_STATE
 
 
 def run_program(
@@ -54,20 +79,26 @@ def run_program(
     database was away, so it must be safe to repeat.
 
     A program that an earlier worker left behind in the directory is stopped first. When the database stays away for
-    longer than DATABASE_PATIENCE_SECONDS, or anything is raised, the program is stopped and the error raised.
+    longer than DATABASE_PATIENCE_SECONDS, or anything is raised, the program is stopped and the error raised;
+    DatabaseFull is, at once, when the server has no room any more.
     """
     processes.stop_leftover(run_dir)
+    if worker_stopping.is_set():
+        return _why_stopped(task)
     _clear_last_attempt(run_dir)
     heart = _Heart(task, run_dir, on_tick)
     process = processes.start(list(argv), run_dir, {})
     ended = processes.follow(
         process,
         on_tick=heart.tick,
-        should_stop=lambda: heart.told_to_stop,
+        should_stop=lambda: heart.told_to_stop or _stopped_with_worker(process),
         tick_seconds=tick_seconds,
         stop_grace_seconds=stop_grace_seconds,
     )
     heart.last_tick()
+    # systemd tells a service's programs together with its worker: such a program did not fail by itself.
+    if isinstance(ended, processes.Failed) and worker_stopping.wait(NEWS_SECONDS):
+        return _why_stopped(task)
     if isinstance(ended, processes.Stopped):
         return _why_stopped(task)
     return ended
@@ -113,6 +144,8 @@ class _Heart:
         return self.task.beat(**(_own_progress(progress) if changes is None else changes))
 
     def _wait_for_database(self, error: Exception) -> None:
+        if is_database_full(error):
+            raise DatabaseFull from error
         now = time.monotonic()
         if self._database_lost_at is None:
             self._database_lost_at = now
@@ -127,9 +160,18 @@ def _own_progress(progress: dict[str, Any]) -> dict[str, Any]:
     return own | ({"phase": str(progress["phase"] or "")[:200]} if "phase" in progress else {})
 
 
-def _why_stopped(task: LongTask) -> Cancelled | ClaimLost:
-    mine = type(task).objects.filter(pk=task.pk, claim=task.claim, state=TaskState.RUNNING)
-    return Cancelled() if mine.filter(cancel_requested_at__isnull=False).exists() else ClaimLost()
+def _stopped_with_worker(process: processes.Process) -> bool:
+    if not worker_stopping.is_set():
+        return False
+    processes.stop(process, grace_seconds=STOPPING_GRACE_SECONDS)
+    return True
+
+
+def _why_stopped(task: LongTask) -> Cancelled | ClaimLost | WorkerStopping:
+    row = type(task).objects.filter(pk=task.pk, claim=task.claim, state=TaskState.RUNNING).first()
+    if row is None:
+        return ClaimLost()
+    return WorkerStopping() if row.cancel_requested_at is None else Cancelled()
 
 
 def _clear_last_attempt(run_dir: Path) -> None:

@@ -75,7 +75,7 @@ def prompt_set(request: HttpRequest, pk: int) -> HttpResponse:
         "prompt_set": prompts_of,
         "page": page,
         "split": split,
-        "imports": prompts_of.imports.all()[:10],
+        "imports": prompts_of.imports.defer("rejected")[:10],  # thousands of lines, perhaps
     }
     return render(request, "sampling/prompt_set.html", context)
 

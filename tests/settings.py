@@ -10,7 +10,9 @@ if "WHETSTONE_TESTS_FOLDER" not in os.environ:
     os.chmod(os.environ["WHETSTONE_TESTS_FOLDER"], 0o711)  # PostgreSQL may run as another user
 os.environ["WHETSTONE_VAR"] = os.environ["WHETSTONE_TESTS_FOLDER"]
 os.environ["WHETSTONE_POSTGRES_OPTIONS"] = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-for name in ("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "VLLM_URLS", "HTTPS_ONLY", "ALLOWED_HOSTS"):
+OF_AN_INSTALLATION = "DATABASE_URL CELERY_BROKER_URL SECRET_KEY DEBUG VLLM_URLS WHETSTONE_DEVICE"
+BEHIND_A_PROXY = "HTTPS_ONLY ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS"
+for name in f"{OF_AN_INSTALLATION} {BEHIND_A_PROXY}".split():
     os.environ.pop(name, None)
 
 from config.settings import *  # noqa: E402, F403

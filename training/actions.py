@@ -75,7 +75,7 @@ def retry_round(*, round: TrainingRound, enqueue: bool = True) -> TrainingRound:
     told: the caller executes it.
     """
     with transaction.atomic():
-        round.put_back(attempt=0, started_at=None)  # a person asked: the automatic attempts start anew
+        round.retry()
         if enqueue:
             _announce_on_commit(round)
     return round

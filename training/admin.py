@@ -2,18 +2,8 @@
 
 from django.contrib import admin
 
+from sampling.read_only_admin import ReadOnly
 from training.models import Stage, TrainingRound
-
-
-class ReadOnly:
-    def has_add_permission(self, request, obj=None) -> bool:
-        return False
-
-    def has_change_permission(self, request, obj=None) -> bool:
-        return False
-
-    def has_delete_permission(self, request, obj=None) -> bool:
-        return False
 
 
 class StageInline(ReadOnly, admin.TabularInline):

@@ -17,12 +17,21 @@ from annotation import exports
 from sampling import checkpoints, processes
 from sampling.actions import register_model
 from sampling.engine import run_dir as files
+from sampling.keep_alive import kept_alive
 from sampling.lifecycle import StaleState
 from sampling.long_tasks import LongTask, TaskState
 from sampling.models import ModelRole, ModelVersion
-from sampling.program_runs import DATABASE_LOST, Cancelled, ClaimLost, run_program
+from sampling.program_runs import (
+    DATABASE_LOST,
+    Cancelled,
+    ClaimLost,
+    DatabaseFull,
+    WorkerStopping,
+    is_database_full,
+    run_program,
+    worker_stopping,
+)
 from training import gate, round_plan
-from training.keep_alive import kept_alive
 from training.models import Stage, StageKind, StageState, TrainingRound
 from training.round_data import write_data
 
@@ -43,13 +52,19 @@ class RoundLost(Exception):
     """Another worker has the round now; nothing of it may be written any more."""
 
 
+class RoundHandedBack(Exception):
+    """This worker ends; the round is still its own, to be queued again."""
+
+
 def execute_round(*, round: TrainingRound, on_progress: OnProgress | None = None) -> TrainingRound:
     """Take a queued round and carry it to its end: finished, failed with the reason, or cancelled.
 
     A round that somebody else has taken is left alone. ``on_progress`` gets the running stage and its program's
-    progress about every two seconds. When the database stays away, that error is raised and the round remains
-    claimed: it is queued again once its heartbeat is missed.
+    progress about every two seconds. A worker that ends hands the round back, queued as it was. When the database
+    stays away, that error is raised and the round remains claimed: it is queued again once its heartbeat is missed.
     """
+    if worker_stopping.is_set():
+        return round
     try:
         round.take()
     except StaleState:
@@ -62,10 +77,14 @@ def execute_round(*, round: TrainingRound, on_progress: OnProgress | None = None
         log.warning("Round %s was taken over by another worker; this one stops.", round.pk)
     except RoundCancelled:
         _end_badly(round, TaskState.CANCELLED, StageState.CANCELLED)
+    except RoundHandedBack:
+        _hand_back(round)
     except (StageFailed, checkpoints.ModelNotUsable, exports.ExportRefused) as error:
         _end_badly(round, TaskState.FAILED, StageState.FAILED, failure=str(error))
-    except DATABASE_LOST:
-        raise  # nothing can be written now: the reaper finds the row, and the next worker goes on from the files
+    except DATABASE_LOST as error:
+        if not is_database_full(error):
+            raise  # nothing can be written now: the reaper finds the row, and the next worker goes on from the files
+        _end_badly(round, TaskState.FAILED, StageState.FAILED, failure=str(DatabaseFull()))
     except KeyboardInterrupt:
         _end_badly(round, TaskState.CANCELLED, StageState.CANCELLED)
         raise
@@ -118,6 +137,12 @@ def _run_stage(round: TrainingRound, stage: Stage, places: round_plan.Places, on
             raise StageFailed(reason)
         case Cancelled():
             raise RoundCancelled
+        case WorkerStopping():
+            with transaction.atomic():
+                _hold(round)
+                # As if it had not begun; what the program left in its directory is found there by the next one.
+                stage.move_to(StageState.PENDING, started_at=None, attempts=F("attempts") - 1)
+            raise RoundHandedBack
         case ClaimLost():
             raise RoundLost
         case _:
@@ -173,7 +198,14 @@ def _registered(round: TrainingRound, stage: Stage) -> ModelVersion | None:
         parent=round.base_policy if is_reward else _newest_policy(round) or round.base_policy,
         publish=False,
         notes=f"Made by the stage {stage.get_kind_display()} of round {round.name}.",
+        on_progress=_leave_with_worker,
     )
+
+
+def _leave_with_worker(done: int, total: int) -> None:
+    """Between two blocks of a hash. The stage stays as it is: its result is found, and only hashed again."""
+    if worker_stopping.is_set():
+        raise RoundHandedBack
 
 
 def _finish(round: TrainingRound) -> None:
@@ -208,6 +240,17 @@ def _end_badly(round: TrainingRound, state: str, stage_state: str, *, failure: s
             round.end(state, failure=where + failure, phase="")
     except (RoundLost, StaleState):
         log.warning("Round %s was taken over by another worker; its end is that one's to tell.", round.pk)
+    except DATABASE_LOST as error:
+        if is_database_full(error):  # not even this fits: then the log says it, and the reaper finds the row
+            log.error("Round %s cannot be ended: %s", round.pk, DatabaseFull())
+        raise
+
+
+def _hand_back(round: TrainingRound) -> None:
+    try:
+        round.hand_back()
+    except StaleState:
+        log.warning("Round %s was taken over by another worker; this one stops.", round.pk)
 
 
 def _hold(round: TrainingRound) -> None:

@@ -1,4 +1,4 @@
-"""Figures in words: what a stage's result says, how long things take. Pure."""
+"""Figures in words: what a stage's result says, how large things are. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, assert_never
@@ -59,17 +59,6 @@ def lengths(result: Mapping[str, Any]) -> str:
     if result.get("mean_tokens_old") is None or result.get("mean_tokens_new") is None:
         return NOT_MEASURED
     return f"{result['mean_tokens_old']:.1f} to {result['mean_tokens_new']:.1f} tokens"
-
-
-def duration(seconds: float | None) -> str:
-    """8 -> "8 s", 83.4 -> "1 min 23 s", 7500 -> "2 h 05 min"."""
-    if seconds is None:
-        return "-"
-    whole = max(0, round(seconds))
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def size(size_bytes: float) -> str:

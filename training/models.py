@@ -49,7 +49,7 @@ class TrainingRound(LongTask):
 
     @property
     def run_dir(self):
-        return settings.VAR_DIR / "rounds" / str(self.pk)
+        return settings.VAR_DIR / "rounds" / self.folder_name
 
     @property
     def evaluation(self) -> dict:
@@ -84,7 +84,13 @@ class Stage(Lifecycle):
 
     TRANSITIONS = {
         StageState.PENDING: (StageState.RUNNING,),
-        StageState.RUNNING: (StageState.FINISHED, StageState.FAILED, StageState.CANCELLED, StageState.RUNNING),
+        StageState.RUNNING: (
+            StageState.FINISHED,
+            StageState.FAILED,
+            StageState.CANCELLED,
+            StageState.RUNNING,  # its worker was lost, and another one starts it again
+            StageState.PENDING,  # its worker ended and handed it back
+        ),
         StageState.FAILED: (StageState.RUNNING,),
         StageState.CANCELLED: (StageState.RUNNING,),
         StageState.FINISHED: (),

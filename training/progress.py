@@ -14,6 +14,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from sampling.durations import duration
 from sampling.engine import run_dir as files
 from sampling.long_tasks import TaskState
 from training import figures
@@ -67,11 +68,11 @@ class StageProgress:
 
     @property
     def remaining(self) -> str:
-        return "" if self.remaining_seconds is None else figures.duration(self.remaining_seconds)
+        return duration(self.remaining_seconds)
 
     @property
     def took(self) -> str:
-        return figures.duration(self.seconds) if self.seconds is not None else ""
+        return duration(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class RoundProgress:
     @property
     def elapsed(self) -> str:
         begun, ended = self.round.started_at, self.round.finished_at
-        return figures.duration(((ended or timezone.now()) - begun).total_seconds()) if begun else ""
+        return duration((ended or timezone.now()) - begun) if begun else ""
 
     @property
     def cancelling(self) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
+from django.conf import settings
+
 from training.models import StageKind
 
 CHECKPOINT = "checkpoint"
@@ -100,8 +102,8 @@ def program_of(kind: StageKind, run_dir: Path, *, has_gpu: bool) -> list[str]:
 
 
 def has_gpu() -> bool:
-    """Whether the driver of a GPU is there. Without torch, which would take seconds and a gigabyte to ask."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
+    """Whether the programs run on a GPU: chosen once, when the packages were installed."""
+    return settings.HAS_GPU
 
 
 def model_name(round_name: str, kind: StageKind) -> str | None:

@@ -1,10 +1,19 @@
 """Celery's way in: take an id, load, call one action."""
 
 from celery import shared_task
+from celery.signals import worker_ready
+from django.db import connection
 
 from sampling import long_tasks
 from training import actions
 from training.models import TrainingRound
+
+
+@worker_ready.connect
+def announce_waiting(**_) -> None:
+    """What waited for a worker need not wait for the reaper too."""
+    long_tasks.announce_waiting(TrainingRound, announce=actions.announce)
+    connection.close()  # the worker's main thread has no other use for one
 
 
 @shared_task

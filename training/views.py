@@ -12,9 +12,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from annotation.models import DatasetSnapshot
 from sampling.access import staff_required
+from sampling.durations import duration
 from sampling.lifecycle import StaleState
 from sampling.models import ModelVersion
-from training import actions, charts, cost, figures, progress
+from training import actions, charts, cost, progress
 from training.forms import RoundForm
 from training.models import Stage, StageKind, StageState, TrainingRound
 
@@ -143,11 +144,10 @@ def _round_context(round: TrainingRound) -> dict:
     result = (evaluation.result if evaluation else None) or {}
     finished = evaluation is not None and evaluation.state == StageState.FINISHED
     shown = progress.of_round(round)
-    remaining = cost.remaining_seconds(shown)
     return {
         "round": round,
         "progress": shown,
-        "remaining": "" if remaining is None else figures.duration(remaining),
+        "remaining": duration(cost.remaining_seconds(shown)),
         "gate": round.gate_report,
         "interval": charts.interval(*(result.get(f"win_rate{end}") for end in ("_low", "", "_high"))),
         "samples": progress.judged_prompts(evaluation, limit=SAMPLES_SHOWN) if finished else [],

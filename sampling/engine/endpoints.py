@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -44,13 +43,18 @@ class Endpoints:
         self._giving_up = threading.Event()
 
     @classmethod
-    def connect(cls, urls: Sequence[str], model: str, *, patience_seconds: float = PATIENCE_SECONDS) -> "Endpoints":
-        """Ask each endpoint what it serves; raise `RunDirError` unless at least one serves `model`."""
+    def connect(
+        cls, urls: Sequence[str], model: str, *, served_as: str = "", patience_seconds: float = PATIENCE_SECONDS
+    ) -> "Endpoints":
+        """Ask each endpoint what it serves; raise `RunDirError` unless at least one serves `model`.
+
+        It may serve it under the directory or hub id itself, or under `served_as`, the policy's own name.
+        """
         client = _client(len(urls))
         names, problems = {}, []
         for url in (url.rstrip("/").removesuffix("/v1") for url in urls):
             try:
-                names[url] = _served_name(client, url, model)
+                names[url] = _served_name(client, url, model, served_as)
             except (httpx.HTTPError, RunDirError) as error:
                 problems.append(_why(url, error))
         if not names:
@@ -144,23 +148,24 @@ def _client(endpoints: int) -> httpx.Client:
         timeout=TIMEOUT,
         limits=httpx.Limits(max_connections=width, max_keepalive_connections=width),
         headers={"Authorization": f"Bearer {key}"} if key else {},
+        # A proxy that the environment names is for other machines.
+        mounts={f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")},
     )
 
 
-def _served_name(client: httpx.Client, url: str, model: str) -> str:
+def _served_name(client: httpx.Client, url: str, model: str, served_as: str) -> str:
     """Return the name by which an endpoint serves `model`, or refuse: never sample another policy
-    unnoticed.
+    unnoticed. The directory's own name says nothing: every trained policy lies in one called checkpoint.
     """
     response = client.get(f"{url}/v1/models", timeout=10)
     response.raise_for_status()
     served = response.json()["data"]
     for entry in served:
-        if model in (entry["id"], entry.get("root")) or entry["id"] == Path(model).name:
+        if model in (entry["id"], entry.get("root")) or (served_as and entry["id"] == served_as):
             return entry["id"]
     names = ", ".join(entry["id"] for entry in served)
-    raise RunDirError(
-        f"{url} serves {names}, not {model}: start it with that model, or with --served-model-name {Path(model).name}."
-    )
+    or_named = f", and where it lies elsewhere there with --served-model-name {served_as}" if served_as else ""
+    raise RunDirError(f"{url} serves {names}, not {model}: start it with that model{or_named}.")
 
 
 def _why(url: str, error: Exception) -> str:

@@ -251,7 +251,7 @@ def _open_backend(settings: Settings) -> Backend:
     if settings.urls:
         from sampling.engine.endpoints import Endpoints
 
-        return Endpoints.connect(settings.urls, settings.model).complete
+        return Endpoints.connect(settings.urls, settings.model, served_as=settings.served_as).complete
     from sampling.engine.local import LocalEngine
 
     return LocalEngine.start(settings.model, max_model_len=settings.max_model_len).complete

@@ -21,6 +21,7 @@ class Settings:
     max_tokens: int = 256
     max_model_len: int = 2048  # prompt and completion together
     urls: tuple[str, ...] = ()
+    served_as: str = ""  # the policy's own name, by which an endpoint may know it
 
     @classmethod
     def read(cls, run_dir: Path) -> "Settings":

@@ -34,6 +34,8 @@ ERROR = "error.json"
 
 # Set in a program's environment by whoever started it, to the run directory; inherited by all that it starts.
 STARTED_FOR = "WHETSTONE_RUN_DIR"
+# Beside it, the worker that did so, as `identity_of` it.
+STARTED_BY = "WHETSTONE_STARTED_BY"
 
 
 # Errors of the hub's library and of transformers, known by name.
@@ -328,15 +330,31 @@ def _first_line(text: str) -> str:
     return line if line.endswith((".", "!", "?")) else f"{line}."
 
 
+def identity_of(pid: int) -> str | None:
+    """Name a living process for good: its number, which may be given again, and when it started (proc(5))."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name, in brackets, may itself hold brackets and spaces
+    return None if fields[0] in "ZX" else f"{pid} {fields[19]}"
+
+
 def _end_with_parent() -> None:
     """Have the kernel kill this process when the one that started it ends, if that was one of our own
     programs.
 
     A program that a person started by hand may outlive their shell.
     """
-    if STARTED_FOR in os.environ and sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if STARTED_FOR not in os.environ or sys.platform != "linux":
+        return
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    # The kernel tells of what ends from now on only. A launcher between the worker and us may have ended
+    # with the worker while we were importing torch, and nobody would be left to end us.
+    worker = os.environ.get(STARTED_BY)
+    if worker and identity_of(int(worker.split()[0])) != worker:
+        sys.exit("The worker ended before its program began.")
 
 
 def _is_main_process() -> bool:

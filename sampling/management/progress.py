@@ -22,9 +22,10 @@ class ShellCommand(BaseCommand):
         return super().create_parser(prog_name, subcommand, epilog=epilog, formatter_class=_HelpFormatter, **kwargs)
 
 
-def bar(*, total: int | None, unit: str, scale: bool = False) -> tqdm:
+def bar(*, total: int | None, unit: str, scale: bool = False, phase: str | None = None) -> tqdm:
     """A bar with rate and remaining time on stderr; silent where stderr is not a terminal, as in a log."""
-    return tqdm(total=total, unit=unit, unit_scale=scale, disable=not sys.stderr.isatty(), dynamic_ncols=True)
+    hidden = not sys.stderr.isatty()
+    return tqdm(total=total, unit=unit, unit_scale=scale, desc=phase, disable=hidden, dynamic_ncols=True)
 
 
 def advance(progress: tqdm, done: int, *, total: int | None = None, phase: str = "") -> None:

@@ -1,22 +1,8 @@
-"""Says how long something takes, in the two largest units that matter."""
-
-from datetime import timedelta
+"""``{{ run.elapsed|duration }}``, in the pages of every app."""
 
 from django import template
 
+from sampling.durations import duration
+
 register = template.Library()
-
-
-@register.filter
-def duration(value: timedelta | float | None) -> str:
-    """``{{ run.elapsed|duration }}``: "45 s", "2 min 10 s", "3 h 5 min", "2 d 4 h"; nothing for None."""
-    if value is None:
-        return ""
-    seconds = round(value.total_seconds() if isinstance(value, timedelta) else value)
-    if seconds < 60:
-        return f"{max(0, seconds)} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    if seconds < 86400:
-        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-    return f"{seconds // 86400} d {seconds % 86400 // 3600} h"
+register.filter(duration)

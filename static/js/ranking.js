@@ -1,55 +1,9 @@
-// The ranking page. The form's own selects are the truth that is sent; this builds the board that fills them, by mouse,
-// finger or keyboard, keeps a draft and the lease, and measures the time for which the page was looked at.
+// The ranking page. The form's own selects are the truth that is sent; this fills them, by mouse, finger or keyboard.
+// The board that shows them and the requests that keep them are in ranking/.
 
-const STRENGTHS = ["significantly_better", "better", "slightly_better", "negligibly_better"];
-const SHORT = { significantly_better: "significantly", better: "better", slightly_better: "slightly", negligibly_better: "negligibly" };
-const DEFAULT_STRENGTH = "better";
-const DRAFT_AFTER_MS = 700;
-const DRAG_AFTER_PIXELS = 6;
-const ORDINALS = ["1st", "2nd", "3rd"];
-
-const ordinal = (n) => ORDINALS[n - 1] ?? `${n}th`;
-const clone = (value) => structuredClone(value);
-
-// Rankings: groups of letters, best first, and one strength between each two neighbours. No DOM here.
-
-function without(ranking, letter) {
-  const groups = ranking.groups.map((group) => group.filter((other) => other !== letter));
-  return dropEmpty({ groups, strengths: [...ranking.strengths] });
-}
-
-function dropEmpty({ groups, strengths }) {
-  for (let i = groups.length - 1; i >= 0; i--) {
-    if (groups[i].length) continue;
-    groups.splice(i, 1);
-    strengths.splice(Math.min(i, strengths.length - 1), 1);
-  }
-  return { groups, strengths: strengths.slice(0, Math.max(groups.length - 1, 0)) };
-}
-
-// Move a letter into a group, or into the gap before group `index` (the gap after the last one is `groups.length`).
-function moved(ranking, letter, { kind, index }) {
-  if (kind === "tray") return without(ranking, letter);
-  const groups = ranking.groups.map((group) => group.filter((other) => other !== letter));
-  const strengths = [...ranking.strengths];
-  if (kind === "group") {
-    groups[index].push(letter);
-  } else {
-    groups.splice(index, 0, [letter]);
-    if (groups.length > 1) strengths.splice(Math.min(index, strengths.length), 0, DEFAULT_STRENGTH);
-  }
-  return dropEmpty({ groups, strengths });
-}
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== null) made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
+import { Board } from "./ranking/board.js";
+import { Keeper } from "./ranking/keeping.js";
+import { DEFAULT_STRENGTH, SHORT, STRENGTHS, clone, moved, ordinal, without } from "./ranking/rankings.js";
 
 class RankingPage {
   constructor(form) {
@@ -57,21 +11,19 @@ class RankingPage {
     this.letters = [...form.querySelectorAll("[data-letter]")].map((card) => card.dataset.letter);
     this.allowTies = "allowTies" in form.dataset;
     this.askStrength = "askStrength" in form.dataset;
-    this.board = form.querySelector("[data-board]");
     this.submitButton = form.querySelector("[data-submit]");
     this.history = [];
     this.tieNext = false;
     this.marked = null; // the gap that s and the arrows act on; null: the last one
     this.stop = new AbortController();
-    this.lastActivity = Date.now();
     this.ranking = this.read();
+    this.board = new Board(this, form.querySelector("[data-board]"), this.stop.signal);
     form.noValidate = true;
     form.classList.add("is-enhanced");
     this.listen();
     this.render();
     this.capLongAnswers();
-    this.keepLease();
-    this.measureTime();
+    this.keeper = new Keeper(form, { signal: this.stop.signal, onFailure: (text) => this.fail(text) });
   }
 
   // The form's selects, read once at the start and written on each change.
@@ -126,7 +78,7 @@ class RankingPage {
     this.write();
     this.render();
     this.announce();
-    this.saveDraftSoon();
+    this.keeper.saveDraftSoon();
   }
 
   pick(letter, { tie = this.tieNext } = {}) {
@@ -194,14 +146,10 @@ class RankingPage {
   // What is shown
 
   render() {
-    const focused = document.activeElement?.dataset?.chip;
-    const focusedGap = document.activeElement?.dataset?.gap;
-    this.board.replaceChildren(...(this.isQuick ? [this.scale()] : this.row()));
+    this.board.draw();
     for (const card of this.form.querySelectorAll("[data-letter]")) this.renderCard(card);
     this.submitButton.disabled = !this.isComplete;
     this.form.querySelector("[data-undo]").disabled = !this.history.length;
-    if (focused) this.board.querySelector(`[data-chip="${focused}"]`)?.focus();
-    if (focusedGap) this.board.querySelector(`[data-gap="${focusedGap}"]`)?.focus();
   }
 
   renderCard(card) {
@@ -214,73 +162,6 @@ class RankingPage {
     card.querySelector("[data-pick]").setAttribute("aria-label", `Completion ${letter}, ${place ? ordinal(place) : "not ranked"}`);
     const tie = card.querySelector("[data-tie]");
     if (tie) tie.hidden = this.isQuick || Boolean(place) || !this.ranking.groups.length;
-  }
-
-  row() {
-    const parts = [this.gap(0)];
-    this.ranking.groups.forEach((group, i) => {
-      const chips = group.flatMap((letter, j) => (j ? [element("span", { class: "equals" }, "="), this.chip(letter)] : [this.chip(letter)]));
-      parts.push(element("div", { class: "group", "data-drop": `group:${i}` }, ...chips), this.gap(i + 1));
-    });
-    if (this.tieNext) parts.push(element("span", { class: "tying" }, "= tie with…"));
-    if (!this.ranking.groups.length) {
-      const keys = `1–${this.letters.length}`;
-      parts.push(element("span", { class: "hint" }, `Best first: press ${keys}, click the letters, or drag them.`));
-    }
-    const tray = element("div", { class: "tray", "data-drop": "tray:0" }, ...this.unranked.map((letter) => this.chip(letter)));
-    return [...parts, tray];
-  }
-
-  chip(letter) {
-    const place = this.placeOf(letter);
-    return element("button", {
-      type: "button", class: place ? "chip is-ranked" : "chip", "data-chip": letter,
-      "aria-label": `${letter}, ${place ? `${ordinal(place)}, take off` : "put on the next rank"}`,
-    }, letter);
-  }
-
-  gap(index) {
-    const inner = index > 0 && index < this.ranking.groups.length;
-    const holder = element("div", { class: "gap", "data-drop": `gap:${index}` });
-    if (!inner) return holder;
-    if (!this.askStrength) {
-      holder.append(element("span", { class: "over" }, ">"));
-      return holder;
-    }
-    const gap = index - 1;
-    const select = element("select", { "data-gap": gap, "aria-label": `How much better rank ${index} is than rank ${index + 1}` });
-    for (const strength of STRENGTHS) {
-      select.append(new Option(`> ${SHORT[strength]}`, strength, false, strength === this.ranking.strengths[gap]));
-    }
-    holder.classList.toggle("is-marked", gap === this.markedGap);
-    holder.append(select);
-    return holder;
-  }
-
-  scale() {
-    const [a, b] = this.letters;
-    const levels = this.askStrength ? STRENGTHS : [DEFAULT_STRENGTH];
-    const choices = [
-      ...levels.map((strength) => ({ groups: [[a], [b]], strengths: [strength] })),
-      ...(this.allowTies ? [{ groups: [[a, b]], strengths: [] }] : []),
-      ...[...levels].reverse().map((strength) => ({ groups: [[b], [a]], strengths: [strength] })),
-    ];
-    const now = JSON.stringify({ ...this.ranking, groups: this.ranking.groups.map((group) => [...group].sort()) });
-    const holder = element("div", { class: "scale" });
-    holder.classList.toggle("has-strength", this.askStrength);
-    holder.classList.toggle("has-tie", this.allowTies);
-    for (const choice of choices) {
-      const isTie = choice.groups.length === 1;
-      const name = isTie ? "=" : choice.groups[0][0];
-      const words = isTie ? "tie" : SHORT[choice.strengths[0]];
-      const button = element("button", {
-        type: "button", "aria-pressed": String(JSON.stringify(choice) === now),
-        "aria-label": isTie ? "Tie" : `${name} is ${choice.strengths[0].replace("_", " ")}`,
-      }, name, element("span", {}, words));
-      button.addEventListener("click", () => this.change(clone(choice)));
-      holder.append(button);
-    }
-    return holder;
   }
 
   announce() {
@@ -298,7 +179,7 @@ class RankingPage {
     notice.textContent = text;
     notice.hidden = !text;
     if (!text) return;
-    this.isUnsaved = true;
+    this.keeper.isUnsaved = true;
     notice.scrollIntoView({ block: "nearest" });
   }
 
@@ -329,37 +210,18 @@ class RankingPage {
       const { gap } = event.target.dataset;
       if (gap !== undefined) this.setStrength(Number(gap), event.target.value);
     });
-    on(this.form, "input", (event) => event.target.name === "rationale" && this.saveDraftSoon());
-    on(this.form, "submit", () => this.beforeSubmit());
-    on(this.form, "pointerdown", (event) => this.onPointerDown(event));
+    on(this.form, "input", (event) => event.target.name === "rationale" && this.keeper.saveDraftSoon());
+    on(this.form, "submit", () => this.keeper.beforeSubmit());
     on(document, "keydown", (event) => this.onKey(event));
-    for (const type of ["pointerdown", "keydown", "scroll", "pointermove"]) on(document, type, () => (this.lastActivity = Date.now()));
-    on(document, "visibilitychange", () => document.hidden && this.saveDraftNow());
-    on(window, "pagehide", () => this.saveDraftNow());
     on(this.form, "htmx:beforeRequest", () => this.fail(""));
     on(this.form, "htmx:sendError", () => this.fail("The server cannot be reached. Your answer is still here: press Submit to try again."));
-    on(this.form, "htmx:responseError", (event) => this.fail(this.refusal(event.detail.xhr.status)));
+    on(this.form, "htmx:responseError", (event) => this.fail(this.keeper.refusal(event.detail.xhr.status)));
     on(this.form, "htmx:afterRequest", () => (this.submitButton.disabled = !this.isComplete));
-  }
-
-  // The answer itself goes out now: a draft behind it would only be refused.
-  beforeSubmit() {
-    clearTimeout(this.draftTimer);
-    this.isUnsaved = false;
-    this.freshToken();
-    this.writeTime();
-  }
-
-  refusal(status) {
-    if (status === 401 || status === 403) {
-      return "You are signed out. Sign in in another tab, then press Submit here again: your answer is still here.";
-    }
-    return `The server answered with an error (${status}). Your answer is still here: press Submit to try again.`;
   }
 
   onClick(event) {
     const target = event.target.closest("[data-pick], [data-tie], [data-chip], [data-undo], [data-more]");
-    if (!target || this.justDragged) return;
+    if (!target || this.board.justDragged) return;
     const { pick, tie, chip } = target.dataset;
     if (tie) this.pick(tie, { tie: true });
     else if (pick || chip) this.pick(pick ?? chip);
@@ -425,58 +287,6 @@ class RankingPage {
     note.querySelector("textarea").focus();
   }
 
-  // Dragging by pointer events, because the browser's own drag and drop does not know fingers.
-
-  onPointerDown(event) {
-    const chip = event.target.closest("[data-chip]");
-    if (!chip || event.button !== 0) return;
-    const letter = chip.dataset.chip;
-    const start = { x: event.clientX, y: event.clientY };
-    const drag = new AbortController();
-    let ghost = null;
-    let over = null;
-
-    const move = (moved) => {
-      const distance = Math.hypot(moved.clientX - start.x, moved.clientY - start.y);
-      if (!ghost && distance < DRAG_AFTER_PIXELS) return;
-      ghost ??= this.startDrag(chip);
-      ghost.style.transform = `translate(${moved.clientX - 20}px, ${moved.clientY - 20}px)`;
-      const target = document.elementFromPoint(moved.clientX, moved.clientY)?.closest("[data-drop]") ?? null;
-      if (target === over) return;
-      over?.classList.remove("drop-here");
-      target?.classList.add("drop-here");
-      over = target;
-    };
-    const end = (ended) => {
-      drag.abort();
-      if (!ghost) return;
-      ghost.remove();
-      this.form.classList.remove("is-dragging");
-      // The click that the browser sends after this belongs to the drag.
-      this.justDragged = true;
-      setTimeout(() => (this.justDragged = false), 0);
-      const isDrop = ended.type === "pointerup" && over && this.board.contains(over);
-      if (isDrop) this.drop(letter, over.dataset.drop);
-      else this.render();
-    };
-    const options = { signal: drag.signal };
-    window.addEventListener("pointermove", move, options);
-    window.addEventListener("pointerup", end, options);
-    window.addEventListener("pointercancel", end, options);
-    this.stop.signal.addEventListener("abort", () => drag.abort(), { once: true });
-  }
-
-  startDrag(chip) {
-    const ghost = chip.cloneNode(true);
-    ghost.classList.add("chip-ghost");
-    ghost.removeAttribute("data-chip");
-    ghost.setAttribute("aria-hidden", "true");
-    document.body.append(ghost);
-    chip.classList.add("is-dragged");
-    this.form.classList.add("is-dragging");
-    return ghost;
-  }
-
   drop(letter, place) {
     const [kind, index] = place.split(":");
     const isTie = kind === "group" && !this.ranking.groups[Number(index)].every((other) => other === letter);
@@ -487,71 +297,7 @@ class RankingPage {
     this.change(moved(this.ranking, letter, { kind, index: Number(index) }));
   }
 
-  // Draft, lease, time
-
-  saveDraftSoon() {
-    clearTimeout(this.draftTimer);
-    this.isUnsaved = true;
-    this.draftTimer = setTimeout(() => this.saveDraftNow(), DRAFT_AFTER_MS);
-  }
-
-  async saveDraftNow() {
-    clearTimeout(this.draftTimer);
-    if (!this.form.dataset.draftUrl || !this.isUnsaved) return;
-    this.isUnsaved = false;
-    if (!(await this.post(this.form.dataset.draftUrl))) this.isUnsaved = true;
-  }
-
-  keepLease() {
-    if (!this.form.dataset.renewUrl) return;
-    const leaseMs = Number(this.form.dataset.leaseSeconds) * 1000;
-    const timer = setInterval(() => {
-      // Held for whoever works here, not for a page that was forgotten open.
-      if (Date.now() - this.lastActivity < leaseMs) this.post(this.form.dataset.renewUrl);
-    }, leaseMs / 3);
-    this.stop.signal.addEventListener("abort", () => clearInterval(timer));
-  }
-
-  // True when the server has it. A refusal (409) is shown: the slot went to somebody else.
-  async post(address) {
-    this.freshToken();
-    try {
-      const response = await fetch(address, {
-        method: "POST", body: new FormData(this.form), keepalive: true, headers: { "HX-Request": "true" },
-      });
-      if (this.stop.signal.aborted) return true;
-      if (response.status === 409) this.fail(await response.text());
-      if (response.status === 401 || response.status === 403) this.fail(this.refusal(response.status));
-      return response.ok || response.status === 409;
-    } catch {
-      return false; // tried again with the next change or renewal
-    }
-  }
-
-  // Signing in again in another tab makes a new token; with it, what is on this page can still be sent.
-  freshToken() {
-    const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
-    if (token) this.control("csrfmiddlewaretoken").value = token[1];
-  }
-
-  // Seconds for which this page was in sight, on top of what the draft says of earlier.
-  measureTime() {
-    this.seconds = Number(this.control("seconds_spent").value) || 0;
-    this.lastTick = performance.now();
-    const timer = setInterval(() => this.writeTime(), 1000);
-    document.addEventListener("visibilitychange", () => this.writeTime({ wasHidden: !document.hidden }), { signal: this.stop.signal });
-    this.stop.signal.addEventListener("abort", () => clearInterval(timer));
-  }
-
-  writeTime({ wasHidden = document.hidden } = {}) {
-    const now = performance.now();
-    if (!wasHidden) this.seconds += (now - this.lastTick) / 1000;
-    this.lastTick = now;
-    this.control("seconds_spent").value = this.seconds.toFixed(1);
-  }
-
   end() {
-    clearTimeout(this.draftTimer);
     this.stop.abort();
   }
 }

@@ -1,31 +1,12 @@
-"""The cast and the smallest world in which annotation happens: prompts, a run, its completions, a project."""
+"""The smallest world in which annotation happens: prompts, a run, its completions, a project."""
 
 import pytest
-from django.contrib.auth.models import User
 
 from annotation import actions
 from annotation.models import Role
 from sampling.models import Completion, ModelVersion, Prompt, PromptSet, SamplingRun
 
 TEXTS = ["Paris.", "It is **Paris**, of course.", "I do not know.", "Lyon, I think."]
-
-
-@pytest.fixture
-def alice(db):
-    """Staff, and so a manager everywhere."""
-    return User.objects.create_user("alice", password="alice", is_staff=True)
-
-
-@pytest.fixture
-def bob(db):
-    """An annotator of the project."""
-    return User.objects.create_user("bob", password="bob")
-
-
-@pytest.fixture
-def charlie(db):
-    """Nobody here."""
-    return User.objects.create_user("charlie", password="charlie")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from annotation import actions
+from annotation import actions, queue
 from annotation.models import (
     Assignment,
     AssignmentState,
@@ -225,6 +225,27 @@ def test_who_lost_a_lease_may_get_the_comparison_again(project, held, alice, bob
     again = actions.claim_next(project=project, annotator=bob)
     assert again.comparison == held.comparison
     assert again.pk != held.pk
+
+
+def test_a_slot_that_is_taken_while_its_holder_comes_back_is_lost_without_an_error(
+    project, write, bob, alice, monkeypatch
+):
+    actions.open_comparisons(project=project, completions=write(prompts=2), k=4)
+    lost = actions.claim_next(project=project, annotator=bob)
+    let_lease_run_out(lost)
+    read = queue.held_by
+
+    def read_and_taken(*, project, annotator_id):
+        found = read(project=project, annotator_id=annotator_id)
+        if annotator_id == bob.pk:  # between the reading and the lock
+            assert actions.claim_next(project=project, annotator=alice).slot_id == lost.slot_id
+        return found
+
+    monkeypatch.setattr(queue, "held_by", read_and_taken)
+    shown = actions.claim_next(project=project, annotator=bob)
+    assert shown.slot_id != lost.slot_id
+    lost.refresh_from_db()
+    assert lost.state == AssignmentState.EXPIRED
 
 
 def test_a_lease_that_ran_out_stays_with_its_holder_until_somebody_takes_it(project, held, bob):

@@ -277,7 +277,7 @@ def test_after_signing_in_again_elsewhere_the_answer_can_still_be_sent(open_page
     other = page.context.new_page()
     other.goto(live_server.url + reverse("login"))
     other.fill("[name=username]", "bob")
-    other.fill("[name=password]", "bob")
+    other.fill("[name=password]", "bob's password")
     other.click("main button")
     other.wait_for_url("**/")
     page.bring_to_front()

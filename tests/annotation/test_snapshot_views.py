@@ -224,8 +224,8 @@ def test_the_shell_says_what_there_is_when_a_name_is_wrong(judged, tmp_path):
         call_command("freeze_snapshot", project="demo", name="june", kinds=["model"])
 
 
-@pytest.mark.parametrize("command", ["freeze_snapshot", "export_snapshot", "simulate_annotators"])
+@pytest.mark.parametrize("command", ["open_comparisons", "freeze_snapshot", "export_snapshot", "simulate_annotators"])
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit):
         call_command(command, "--help")
-    assert f"Example:\n  manage.py {command} " in capsys.readouterr().out
+    assert f"example:\n  manage.py {command} " in capsys.readouterr().out

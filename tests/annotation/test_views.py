@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from annotation.models import Comparison, Project, Slot
+from annotation import actions
+from annotation.models import Comparison, Project, Role, Slot
 
 pytestmark = pytest.mark.django_db
 MANAGED = ["project", "project_settings", "members", "open_comparisons"]
@@ -163,6 +164,23 @@ def test_comparisons_are_opened_from_a_run(staff, project, run, write):
 
 def test_without_a_run_the_page_leads_to_one(staff, project):
     assert "No completions yet" in staff.get(at("open_comparisons", project)).content.decode()
+
+
+def test_a_manager_sees_runs_on_the_prompts_of_the_project_only(client, project, run, write, charlie):
+    actions.add_member(project=project, user=charlie, role=Role.MANAGER)
+    client.force_login(charlie)
+    write()
+    page = client.get(at("open_comparisons", project)).content.decode()
+    assert "Ask an administrator" in page
+    assert f"{run.pk}: {run.name}" not in page
+    fields = {"run": run.pk, "k": 4, "priority": 0}
+    assert client.post(at("open_comparisons", project), fields).status_code == 422
+
+    actions.open_comparisons(project=project, completions=write(), k=4)
+    page = client.get(at("open_comparisons", project)).content.decode()
+    assert f"{run.pk}: {run.name}" in page
+    assert "For another set, ask an administrator" in page
+    assert client.post(at("open_comparisons", project), fields).status_code == 302
 
 
 def test_bad_values_open_nothing(staff, project, run, write):

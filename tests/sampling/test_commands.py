@@ -1,10 +1,13 @@
 """The shell commands: what they do, in one line, and what they say when it cannot be done."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
+from sampling import actions
 from sampling.models import ModelVersion, Prompt, SamplingRun
 from tests.sampling.conftest import make_checkpoint
 
@@ -81,8 +84,20 @@ def test_sample_goes_on_with_a_failed_run(prompt_set, policy, fake_engine, said)
 
 def test_sample_does_not_repeat_a_finished_run(prompt_set, policy, fake_engine, said):
     said("sample", "--set", "everyday", "--model", "smollm2")
-    with pytest.raises(CommandError, match="is finished; only a failed or cancelled one"):
+    with pytest.raises(CommandError, match="is finished; there is nothing left to do"):
         call_command("sample", "--run", str(SamplingRun.objects.get().pk))
+
+
+def test_sample_goes_on_with_a_run_whose_process_was_killed(prompt_set, policy, fake_engine, said):
+    run = actions.create_sampling_run(prompt_set=prompt_set, policies=[policy], n=2, enqueue=False)
+    run.take()
+    with pytest.raises(CommandError, match="its worker gives signs of life"):
+        call_command("sample", "--run", str(run.pk))
+    SamplingRun.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
+
+    out, _ = said("sample", "--run", run.pk)
+
+    assert f"Run {run.pk} finished: 8 completions" in out
 
 
 @pytest.mark.parametrize(

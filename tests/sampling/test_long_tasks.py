@@ -1,13 +1,16 @@
 """What happens to rows whose worker is gone, or whose message never came."""
 
+import threading
+import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from sampling import actions, tasks
 from sampling.lifecycle import StaleState
-from sampling.long_tasks import LOST_AFTER, MAX_ATTEMPTS, SEND_AGAIN_AFTER, TaskState, reap
+from sampling.long_tasks import LOST_AFTER, MAX_ATTEMPTS, SEND_AGAIN_AFTER, TaskState, announce_waiting, reap
 from sampling.models import SamplingRun
 
 
@@ -121,3 +124,110 @@ def test_a_beat_says_no_once_cancel_is_asked_for(run):
     assert run.beat(done=1)
     SamplingRun.objects.get(pk=run.pk).request_cancel()
     assert not run.beat(done=2)
+
+
+def test_a_worker_whose_clock_is_slow_is_not_taken_for_lost(run, monkeypatch):
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(timezone, "now", lambda: an_hour_ago)
+        run.take()
+        assert run.beat()
+    assert reap_now() == []
+    assert run.started_at > an_hour_ago
+
+
+def test_a_starting_worker_announces_what_waits_and_nothing_else(run, prompt_set, policy):
+    running = actions.create_sampling_run(prompt_set=prompt_set, policies=[policy], enqueue=False)
+    running.take()
+    announced = []
+    assert announce_waiting(SamplingRun, announce=lambda task: announced.append(task.pk)) == 1
+    assert announced == [run.pk]
+
+
+def test_the_same_number_in_another_database_is_another_folder(run):
+    elsewhere = SamplingRun(pk=run.pk, request_key=uuid.uuid4())
+    assert elsewhere.run_dir != run.run_dir
+    assert SamplingRun.objects.get(pk=run.pk).run_dir == run.run_dir
+
+
+# --- a worker that ends ---------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_handed_back_waits_again_and_counts_no_attempt(run):
+    run.take()
+    run.hand_back()
+    assert (run.state, run.claim, run.attempt, run.failure) == (TaskState.QUEUED, None, 0, "")
+    assert reap_now() == [run.pk]  # another machine's worker may have it at once
+
+
+def test_a_run_that_was_being_cancelled_is_not_handed_back(run):
+    run.take()
+    SamplingRun.objects.get(pk=run.pk).request_cancel()
+    run.hand_back()
+    assert run.state == TaskState.CANCELLED
+
+
+def test_a_run_that_another_worker_has_cannot_be_handed_back(run):
+    run.take()
+    SamplingRun.objects.get(pk=run.pk).put_back()
+    SamplingRun.objects.get(pk=run.pk).take()
+    with pytest.raises(StaleState):
+        run.hand_back()
+
+
+# --- people -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cancel_is_not_lost_while_a_reaper_queues_the_run_again(run):
+    run.take()
+    run_id = run.pk
+    asked = threading.Event()
+
+    def cancel() -> None:
+        try:
+            mine = SamplingRun.objects.get(pk=run_id)
+            asked.set()
+            mine.request_cancel()
+        finally:
+            connection.close()
+
+    person = threading.Thread(target=cancel)
+    with transaction.atomic():
+        run.put_back()  # holds the row's lock: the person's query waits for it
+        person.start()
+        assert asked.wait(10)
+        person.join(0.5)
+        assert person.is_alive()
+    person.join(10)
+    run.refresh_from_db()
+    assert run.state == TaskState.CANCELLED
+
+
+def test_a_retry_takes_no_run_away_from_its_worker(run):
+    run.take()
+    with pytest.raises(StaleState):
+        actions.retry(run=SamplingRun.objects.get(pk=run.pk), enqueue=False)
+    assert run.beat()
+
+
+def test_a_person_goes_on_with_a_run_whose_process_was_killed(run):
+    run.take()
+    lose_worker(run)
+    run.reclaim()
+    assert (run.state, run.attempt) == (TaskState.QUEUED, 0)
+
+
+def test_a_person_goes_on_with_a_run_that_waits_or_was_cancelled(run):
+    run.reclaim()
+    assert run.state == TaskState.QUEUED
+    run.request_cancel()
+    run.reclaim()
+    assert run.state == TaskState.QUEUED
+
+
+def test_a_run_with_a_living_worker_is_not_reclaimed(run):
+    run.take()
+    with pytest.raises(StaleState):
+        run.reclaim()
+    assert "gives signs of life" in run.why_not_reclaimed()

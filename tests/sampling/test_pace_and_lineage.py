@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from sampling.durations import duration
 from sampling.lineage import lay_out
 from sampling.pace import Pace, pace
-from sampling.templatetags.durations import duration
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -82,6 +82,7 @@ def test_a_program_may_know_neither_database_nor_secret(tmp_path, monkeypatch):
     assert (seen["HF_HOME"], seen["VLLM_CPU_KVCACHE_SPACE"]) == ("kept", "1")
     assert seen["PYTHONPATH"] == str(ROOT)
     assert seen["WHETSTONE_RUN_DIR"] == str(tmp_path)
+    assert seen["WHETSTONE_STARTED_BY"].startswith(f"{os.getpid()} ")
 
 
 def test_what_the_caller_adds_to_the_environment_is_there(tmp_path):

@@ -1,6 +1,7 @@
 """A child program and the row that stands for it."""
 
 import sys
+import time
 
 import pytest
 from django.db import OperationalError
@@ -8,7 +9,7 @@ from django.db import OperationalError
 from sampling import actions, program_runs
 from sampling.models import SamplingRun
 from sampling.processes import Failed, Finished
-from sampling.program_runs import run_program
+from sampling.program_runs import DatabaseFull, WorkerStopping, run_program
 
 FINISHES = """
 import pathlib, time
@@ -98,3 +99,55 @@ def test_an_error_of_the_callers_stops_the_program(task, tmp_path):
             tick_seconds=0.1,
             stop_grace_seconds=1,
         )
+
+
+def test_a_database_without_room_stops_the_program_at_once_and_says_so(task, tmp_path):
+    class DiskFull(Exception):
+        sqlstate = "53100"  # as psycopg.errors.DiskFull has it
+
+    def full(progress):
+        raise OperationalError("could not extend file") from DiskFull()
+
+    started = time.monotonic()
+    with pytest.raises(DatabaseFull, match=r"The database's disk is full\. Free space, then retry\."):
+        run_program(
+            task=task,
+            argv=program("import time\ntime.sleep(60)", tmp_path),
+            run_dir=tmp_path,
+            on_tick=full,
+            tick_seconds=0.1,
+            stop_grace_seconds=1,
+        )
+    assert time.monotonic() - started < 20
+
+
+def test_a_worker_that_ends_stops_its_program_and_keeps_the_row(task, tmp_path, worker_stopping):
+    def asked_to_end(progress):
+        worker_stopping.set()
+
+    started = time.monotonic()
+    argv = program("import signal, time\nsignal.signal(15, signal.SIG_IGN)\ntime.sleep(60)", tmp_path)
+    outcome = run_program(task=task, argv=argv, run_dir=tmp_path, on_tick=asked_to_end, tick_seconds=0.1)
+
+    assert outcome == WorkerStopping()
+    assert time.monotonic() - started < 8  # a stubborn program is not waited for
+    assert task.beat()
+
+
+def test_a_program_that_was_told_before_its_worker_has_not_failed(task, tmp_path, worker_stopping, monkeypatch):
+    ended = program_runs.processes.follow
+
+    def follow(*args, **options):
+        outcome = ended(*args, **options)
+        worker_stopping.set()  # the same signal reaches the worker a moment later
+        return outcome
+
+    monkeypatch.setattr(program_runs.processes, "follow", follow)
+    outcome = run_program(task=task, argv=program("sys.exit(143)", tmp_path), run_dir=tmp_path)
+    assert outcome == WorkerStopping()
+
+
+def test_a_worker_that_ends_starts_no_program(task, tmp_path, worker_stopping):
+    worker_stopping.set()
+    assert run_program(task=task, argv=program(FINISHES, tmp_path), run_dir=tmp_path) == WorkerStopping()
+    assert not (tmp_path / "output.log").exists()

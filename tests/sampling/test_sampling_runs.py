@@ -5,12 +5,13 @@ import shutil
 import threading
 import time
 import uuid
+from contextlib import contextmanager
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
-from sampling import actions, tasks
+from sampling import actions, execution, tasks
 from sampling.actions import NothingToSample
 from sampling.lifecycle import StaleState
 from sampling.long_tasks import TaskState
@@ -219,6 +220,64 @@ def test_a_run_that_another_worker_holds_is_left_alone(prompt_set, policy, fake_
         actions.execute_sampling_run(run=run)
     tasks.run_sampling(run.pk)  # the message that came twice
     assert not Completion.objects.exists()
+
+
+def test_a_worker_that_ends_hands_its_run_back_and_the_next_one_goes_on(
+    prompt_set, policy, fake_engine, quick_heart, worker_stopping
+):
+    fake_engine("--hang")
+    run = new_run(prompt_set, policy)
+
+    actions.execute_sampling_run(run=run, on_progress=lambda done, total, phase: done and worker_stopping.set())
+
+    assert (run.state, run.attempt, run.failure) == (TaskState.QUEUED, 0, "")
+    assert Completion.objects.count() == 1
+    actions.execute_sampling_run(run=run)  # another message for the worker that ends
+    assert run.attempt == 0
+
+    worker_stopping.clear()
+    fake_engine()
+    actions.execute_sampling_run(run=run)
+    assert (run.state, run.attempt, len(keys(run))) == (TaskState.FINISHED, 1, 8)
+
+
+class DiskFull(Exception):
+    sqlstate = "53100"  # as psycopg.errors.DiskFull has it
+
+
+def no_room(*args, **kwargs):
+    raise OperationalError("could not extend file") from DiskFull()
+
+
+def test_a_full_disk_under_the_database_is_said_in_words(prompt_set, policy, fake_engine, monkeypatch):
+    monkeypatch.setattr("sampling.completion_intake.CompletionIntake.take_new", no_room)
+    run = actions.execute_sampling_run(run=new_run(prompt_set, policy))
+    assert (run.state, run.failure) == (TaskState.FAILED, "The database's disk is full. Free space, then retry.")
+
+
+def test_where_not_even_the_failure_can_be_stored_the_log_says_it(prompt_set, policy, fake_engine, monkeypatch, caplog):
+    monkeypatch.setattr("sampling.completion_intake.CompletionIntake.take_new", no_room)
+    run = new_run(prompt_set, policy)
+    monkeypatch.setattr(SamplingRun, "end", no_room)
+    with pytest.raises(OperationalError):
+        actions.execute_sampling_run(run=run)
+    assert "The database's disk is full. Free space, then retry." in caplog.text
+
+
+def test_inputs_are_written_with_signs_of_life(prompt_set, policy, fake_engine, monkeypatch):
+    alive = []
+
+    @contextmanager
+    def kept_alive(run):
+        alive.append("begin")
+        yield
+        alive.append("end")
+
+    monkeypatch.setattr("sampling.execution.kept_alive", kept_alive)
+    write = execution._write_prompts
+    monkeypatch.setattr("sampling.execution._write_prompts", lambda *args: alive.append("write") or write(*args))
+    actions.execute_sampling_run(run=new_run(prompt_set, policy))
+    assert alive == ["begin", "write", "end", "begin", "end"]  # the inputs, and what the table has of them
 
 
 # --- cancelling, losing the claim, losing the database -------------------------------------------------------

@@ -71,6 +71,13 @@ def test_the_anonymous_are_sent_to_sign_in(client, addresses):
         assert (response.status_code, response["Location"]) == (302, f"{reverse('login')}?next={address}")
 
 
+def test_a_live_part_takes_the_whole_page_to_sign_in_when_the_session_has_ended(client, run):
+    page = run.get_absolute_url()
+    response = client.get(page, headers=HTMX | {"HX-Current-URL": f"http://testserver{page}?from=list"})
+    assert response["HX-Redirect"] == f"{reverse('login')}?next={page}%3Ffrom%3Dlist"
+    assert response.content == b""
+
+
 def test_pages_refuse_the_wrong_method(as_alice, addresses, run):
     for name, address in addresses.items():
         takes_post = name in ("import_prompts", "register_model", "sampling_run_new")
@@ -147,6 +154,14 @@ def test_a_prompt_set_can_be_looked_at_by_split_and_page(as_alice, prompt_set):
 # --- models -------------------------------------------------------------------------------------------------
 
 
+def test_a_prompt_sets_page_does_not_fetch_the_rejected_lines(as_alice, prompt_set, report):
+    with CaptureQueriesContext(connection) as queries:
+        as_alice.get(prompt_set.get_absolute_url())
+    (imports,) = [query["sql"] for query in queries if "sampling_promptimport" in query["sql"]]
+    assert '"rejected_count"' in imports
+    assert '"rejected"' not in imports
+
+
 def test_a_model_is_registered_from_the_page(as_alice, tmp_path):
     form = {"name": "mine", "location": str(make_checkpoint(tmp_path / "m")), "role": "policy", "publish": "on"}
     response = as_alice.post(reverse("sampling:register_model"), form)
@@ -216,7 +231,13 @@ def test_a_double_click_starts_one_run(
 
 @pytest.mark.parametrize(
     ("changes", "field"),
-    [({"n": 0}, "n"), ({"policies": []}, "policies"), ({"temperature": 9}, "temperature"), ({"split": "x"}, "split")],
+    [
+        ({"n": 0}, "n"),
+        ({"policies": []}, "policies"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"split": "x"}, "split"),
+        ({"prompt_limit": 0}, "prompt_limit"),
+    ],
 )
 def test_a_bad_value_is_said_beside_its_field(as_alice, prompt_set, policy, changes, field):
     response = as_alice.post(reverse("sampling:sampling_run_new"), run_form(prompt_set, policy, **changes))

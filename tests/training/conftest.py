@@ -2,6 +2,7 @@
 
 import pytest
 
+from sampling import program_runs
 from tests.training import rounds
 from training import round_plan
 
@@ -27,6 +28,14 @@ def fake_stages(monkeypatch):
     """Every stage's program is tests/training/fake_stage.py, and heartbeats are quick."""
     monkeypatch.setattr(round_plan, "program_of", rounds.fake_program)
     monkeypatch.setattr("sampling.program_runs.HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr("sampling.program_runs.NEWS_SECONDS", 0)
+
+
+@pytest.fixture
+def worker_stopping():
+    """The event that a worker's SIGTERM sets; cleared again at the end, for the process goes on."""
+    yield program_runs.worker_stopping
+    program_runs.worker_stopping.clear()
 
 
 @pytest.fixture

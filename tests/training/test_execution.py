@@ -5,12 +5,12 @@ import threading
 import time
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from sampling.long_tasks import TaskState
 from sampling.models import ModelRole, ModelVersion
 from tests.training.rounds import make_prompt, order, told
-from training import actions, round_data
+from training import actions, execution, round_data
 from training.models import StageKind, StageState, TrainingRound
 
 pytestmark = pytest.mark.django_db
@@ -186,6 +186,53 @@ def test_a_worker_that_lost_its_claim_stops_and_writes_nothing_more(round):
     actions.execute_round(round=other)
     assert other.state == TaskState.FINISHED
     assert told(round, "ended") == ALL
+
+
+def test_a_worker_that_ends_hands_its_round_back_and_the_next_one_goes_on(round, worker_stopping):
+    order(round, sft="hang once")
+    actions.execute_round(
+        round=round, on_progress=lambda stage, progress: stage.kind == "sft" and progress and worker_stopping.set()
+    )
+    assert (round.state, round.attempt, round.failure) == (TaskState.QUEUED, 0, "")
+    sft = stage_of(round, "sft")
+    assert (sft.state, sft.attempts, sft.started_at) == (StageState.PENDING, 0, None)
+
+    worker_stopping.clear()
+    actions.execute_round(round=round)
+    assert (round.state, round.attempt) == (TaskState.FINISHED, 1)
+    assert told(round, "ended") == ALL
+    assert stage_of(round, "sft").attempts == 1
+
+
+def test_a_worker_that_ends_while_it_hashes_runs_no_stage_twice(round, worker_stopping, monkeypatch):
+    register = execution.register_model
+
+    def asked_to_end(**asked):
+        if asked["name"] == "r1-sft":
+            worker_stopping.set()
+        return register(**asked)
+
+    with monkeypatch.context() as first:
+        first.setattr(execution, "register_model", asked_to_end)
+        actions.execute_round(round=round)
+    assert (round.state, round.attempt) == (TaskState.QUEUED, 0)
+
+    worker_stopping.clear()
+    actions.execute_round(round=round)
+    assert round.state == TaskState.FINISHED
+    assert told(round, "started") == ALL
+
+
+def test_a_full_disk_under_the_database_fails_the_round_in_words(round, monkeypatch):
+    class DiskFull(Exception):
+        sqlstate = "53100"  # as psycopg.errors.DiskFull has it
+
+    def no_room(**_):
+        raise OperationalError("could not extend file") from DiskFull()
+
+    monkeypatch.setattr(execution, "write_data", no_room)
+    actions.execute_round(round=round)
+    assert (round.state, round.failure) == (TaskState.FAILED, "The database's disk is full. Free space, then retry.")
 
 
 def test_eval_prompts_reach_no_training_file(round, snapshot):

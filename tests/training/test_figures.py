@@ -8,14 +8,6 @@ from training.models import StageKind
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(None, "-"), (0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (83.4, "1 min 23 s"), (7500, "2 h 05 min")],
-)
-def test_durations_are_as_exact_as_they_are_long(seconds, words):
-    assert figures.duration(seconds) == words
-
-
-@pytest.mark.parametrize(
     ("size", "words"), [(999, "999 B"), (270_000_000, "270.0 MB"), (1.5e9, "1.5 GB"), (2e12, "2.0 TB")]
 )
 def test_sizes_have_their_unit(size, words):

@@ -61,6 +61,12 @@ def test_a_machine_with_a_gpu_does_not_train_on_its_cpu():
     assert "--num_cpu_threads_per_process" not in round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=True)
 
 
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_programs_run_on_the_device_that_the_packages_were_chosen_for(settings, chosen):
+    settings.HAS_GPU = chosen
+    assert round_plan.has_gpu() is chosen
+
+
 def test_the_models_of_a_round_are_called_after_it():
     names = [round_plan.model_name("r1", kind) for kind in StageKind]
     assert names == ["r1-reward", None, "r1-sft", "r1-dpo", None]

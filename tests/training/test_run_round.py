@@ -1,9 +1,11 @@
 """manage.py run_round."""
 
 import io
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from sampling.long_tasks import TaskState
 from tests.training import rounds
@@ -55,6 +57,15 @@ def test_ctrl_c_cancels_the_round(asked, monkeypatch):
     with pytest.raises(CommandError, match="Cancelled"):
         run(**asked)
     assert TrainingRound.objects.get().state == TaskState.CANCELLED
+
+
+def test_a_round_that_waits_or_lost_its_process_is_gone_on_with(round):
+    assert "finished" in run(name="r1", resume=True)
+    TrainingRound.objects.update(state=TaskState.RUNNING, finished_at=None, heartbeat_at=timezone.now())
+    with pytest.raises(CommandError, match="its worker gives signs of life"):
+        run(name="r1", resume=True)
+    TrainingRound.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
+    assert "finished" in run(name="r1", resume=True)
 
 
 def test_an_unknown_snapshot_is_answered_with_those_there_are(asked):

@@ -1,4 +1,4 @@
-"""A real worker on the real broker is killed in the middle of a stage, and the round still finishes, once."""
+"""A real worker on the real broker is killed, or asked to end, in the middle of a stage; the round finishes, once."""
 
 import os
 import signal
@@ -67,7 +67,7 @@ def _worker(*, log: Path) -> subprocess.Popen:
         "WHETSTONE_VAR": str(settings.VAR_DIR),
     }
     argv = [sys.executable, "-m", "celery", "-A", "tests.training.worker_with_fake_stages", "worker"]
-    argv += ["-Q", "accelerator,default", "--concurrency", "1", "--loglevel", "INFO"]
+    argv += ["-Q", "accelerator,default", "--pool", "threads", "--concurrency", "1", "--loglevel", "INFO"]
     with log.open("w") as output:
         return subprocess.Popen(
             argv,
@@ -125,3 +125,26 @@ def test_a_round_whose_worker_is_killed_is_finished_once_by_another(policy, snap
     assert done.policy.published_at is not None
     for stage in done.stages.all():
         assert not processes.stop_leftover(stage.run_dir), f"{stage.kind} left a process behind"
+
+
+def test_a_worker_that_is_asked_to_end_hands_its_round_back_at_once(policy, snapshot, messages, start_worker):
+    round = rounds.launch_for_tests("r1", policy, snapshot)
+    rounds.order(round, sft="hang once")
+    sft = round.stages.get(kind="sft")
+
+    first = start_worker()  # announces what waits: nobody else has told it of the round
+    _until((sft.run_dir / "progress.json").exists, seconds=60)
+    os.killpg(first.pid, signal.SIGTERM)  # as the supervisor does
+
+    assert first.wait(timeout=8) == 0  # the supervisor's patience
+    round.refresh_from_db()
+    sft.refresh_from_db()
+    assert (round.state, round.attempt, round.failure) == (TaskState.QUEUED, 0, "")
+    assert (sft.state, sft.attempts) == (StageState.PENDING, 0)
+    assert not processes.stop_leftover(sft.run_dir), "the program outlived its worker"
+
+    start_worker()
+    _until(lambda: TrainingRound.objects.get(pk=round.pk).is_over, seconds=60)
+    round.refresh_from_db()
+    assert (round.state, round.attempt) == (TaskState.FINISHED, 1)
+    assert rounds.told(round, "ended") == ALL

@@ -24,6 +24,7 @@ from annotation import actions as annotating
 from annotation import exports, simulated_http, snapshots
 from annotation.models import DatasetSnapshot, JudgeKind, Project
 from sampling import actions as sampling
+from sampling.durations import duration
 from sampling.long_tasks import LongTask, TaskState
 from sampling.models import ModelVersion, PromptSet, SamplingRun
 from training import actions as training
@@ -221,9 +222,9 @@ def final_table(
         ("mean length in words, old -> new", _lengths(evaluation, "words")),
         ("gate", "passed, published" if (round.gate_report or {}).get("passed") else "not passed"),
         ("comparisons that wait for a person", f"{waiting.slots.filter(is_filled=False).count()}"),
-        *((f"time: {stage.get_kind_display()}", figures.duration(stage.seconds)) for stage in round.stages.all()),
-        *((f"time of this run: {title}", figures.duration(seconds)) for title, seconds in demo.seconds.items()),
-        ("time of this run, in all", figures.duration(sum(demo.seconds.values()))),
+        *((f"time: {stage.get_kind_display()}", duration(stage.seconds)) for stage in round.stages.all()),
+        *((f"time of this run: {title}", duration(seconds)) for title, seconds in demo.seconds.items()),
+        ("time of this run, in all", duration(sum(demo.seconds.values()))),
     ]
     return table.render("The loop, closed", rows)
 

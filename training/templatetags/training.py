@@ -17,12 +17,6 @@ def win_rate(evaluation: Mapping[str, Any]) -> str:
 
 
 @register.filter
-def duration(seconds: float | None) -> str:
-    """ "1 min 23 s"."""
-    return figures.duration(seconds)
-
-
-@register.filter
 def size(size_bytes: float | None) -> str:
     """ "1.5 GB"."""
     return figures.NOT_MEASURED if size_bytes is None else figures.size(size_bytes)

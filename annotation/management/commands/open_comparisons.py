@@ -1,21 +1,18 @@
 """manage.py open_comparisons: make comparisons of a sampling run's completions, from the shell."""
 
-from argparse import RawDescriptionHelpFormatter
-
-from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
+from django.core.management.base import CommandError
 
 from annotation import actions
-from annotation.models import Project
+from annotation.management.lookup import project_by_slug
+from sampling.management.progress import ShellCommand, advance, bar
 from sampling.models import SamplingRun, Split
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = "Open comparisons of a sampling run's completions in a project. Opens nothing twice."
+    example = "manage.py open_comparisons --project demo --run 1 --k 4 --split train"
 
     def add_arguments(self, parser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
-        parser.epilog = "Example:\n  manage.py open_comparisons --project demo --run 1 --k 4 --split train"
         parser.add_argument("--project", required=True, help="The project's slug.")
         parser.add_argument("--run", required=True, type=int, help="The sampling run's number.")
         parser.add_argument("--k", type=int, default=4, help="Completions per comparison (default: 4).")
@@ -23,29 +20,22 @@ class Command(BaseCommand):
         parser.add_argument("--priority", type=int, default=0, help="Higher comes first (default: 0).")
 
     def handle(self, *, project: str, run: int, k: int, split: str | None, priority: int, **options) -> None:
-        found = _project(project)
+        found = project_by_slug(project)
         completions = _run(run).completions.all()
         if split:
             completions = completions.filter(prompt__split=split)
-        with tqdm(total=completions.count(), desc="opening", unit=" completions", disable=None) as bar:
+        with bar(total=completions.count(), unit=" completions", phase="opening") as progress:
             try:
                 result = actions.open_comparisons(
                     project=found,
                     completions=completions,
                     k=k,
                     priority=priority,
-                    on_progress=lambda read: bar.update(read - bar.n),
+                    on_progress=lambda read: advance(progress, read),
                 )
             except ValueError as error:
                 raise CommandError(str(error)) from error
         self.stdout.write(f'Project "{found}": {result}.')
-
-
-def _project(slug: str) -> Project:
-    if found := Project.objects.filter(slug=slug).first():
-        return found
-    slugs = ", ".join(Project.objects.values_list("slug", flat=True)) or "none; make one in the browser"
-    raise CommandError(f'There is no project "{slug}". Projects: {slugs}.')
 
 
 def _run(number: int) -> SamplingRun:

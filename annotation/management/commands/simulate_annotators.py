@@ -1,27 +1,23 @@
 """manage.py simulate_annotators: let rules judge a project, over HTTP."""
 
 import time
-from argparse import RawDescriptionHelpFormatter
 
-from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
+from django.core.management.base import CommandError
 
 from annotation import simulated_http
-from annotation.management.commands.freeze_snapshot import project_by_slug
+from annotation.management.lookup import project_by_slug
+from sampling.management.progress import ShellCommand, advance, bar
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     help = (
         "Let the simulated annotators judge what is open in a project, through the same pages as people. "
-        "Their judgments are recorded as simulated. Started again, they go on."
+        "Their judgments are recorded as simulated. Started again, they go on. "
+        "The site must be running (make run)."
     )
+    example = "manage.py simulate_annotators --project demo --url http://127.0.0.1:8000"
 
     def add_arguments(self, parser) -> None:
-        parser.formatter_class = RawDescriptionHelpFormatter
-        parser.epilog = (
-            "Example:\n  manage.py simulate_annotators --project demo --url http://127.0.0.1:8000\n\n"
-            "The site must be running there (make run)."
-        )
         parser.add_argument("--project", required=True, help="The project's slug.")
         parser.add_argument("--url", default="http://127.0.0.1:8000", help="Where the site is (%(default)s).")
         parser.add_argument("--seed", type=int, default=simulated_http.SEED, help="Seed of their errors.")
@@ -30,9 +26,12 @@ class Command(BaseCommand):
         found = project_by_slug(project)
         started = time.monotonic()
         try:
-            with tqdm(total=simulated_http.left_to_judge(found), unit=" judgments", disable=None) as bar:
+            with bar(total=simulated_http.left_to_judge(found), unit=" judgments") as progress:
                 judged = simulated_http.annotate(
-                    project=found, url=url, seed=seed, on_progress=lambda done, total: _show(bar, done, total)
+                    project=found,
+                    url=url,
+                    seed=seed,
+                    on_progress=lambda done, total: advance(progress, done, total=total),
                 )
         except simulated_http.SimulatedAnnotatorFailed as failure:
             raise CommandError(str(failure)) from failure
@@ -41,8 +40,3 @@ class Command(BaseCommand):
             f"{judged} judgments by {len(simulated_http.names())} simulated annotators in {seconds:.0f} s "
             f"({judged / seconds:.1f} a second); {simulated_http.left_to_judge(found)} are left for them."
         )
-
-
-def _show(bar: tqdm, done: int, total: int) -> None:
-    bar.total = total
-    bar.update(done - bar.n)

@@ -25,7 +25,7 @@ class Command(ShellCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--set", dest="prompt_set", help="name of the prompt set")
         parser.add_argument("--model", action="append", default=[], help="name of a model; may be given several times")
-        parser.add_argument("--run", type=int, help="go on with this failed or cancelled run instead of a new one")
+        parser.add_argument("--run", type=int, help="go on with this run, unless it is finished or running")
         parser.add_argument("--n", type=int, default=4, help="completions per prompt and model (default 4)")
         parser.add_argument("--temperature", type=float, default=1.0, help="default 1.0")
         parser.add_argument("--top-p", type=float, default=1.0, help="default 1.0")
@@ -65,11 +65,10 @@ class Command(ShellCommand):
         if run is None:
             raise CommandError(f"There is no sampling run {pk}.")
         try:
-            return actions.retry(run=run, enqueue=False)
+            run.reclaim()
         except StaleState:
-            raise CommandError(
-                f"Run {pk} is {run.get_state_display()}; only a failed or cancelled one can be gone on with."
-            ) from None
+            raise CommandError(f"Run {pk} is {run.why_not_reclaimed()}.") from None
+        return run
 
     def _new(self, set_name: str | None, models: list[str], options: dict[str, Any]) -> SamplingRun:
         if not set_name or not models:

@@ -76,10 +76,15 @@ def test_an_endpoint_with_another_model_is_refused_rather_than_sampled():
         Endpoints.connect([fake.url], MODEL)
 
 
-def test_a_model_may_be_served_under_its_directorys_name():
+def test_a_model_may_be_served_under_its_own_name():
     with FakeVllm("june") as fake:
-        endpoints = Endpoints.connect([fake.url], "/elsewhere/models/june")
+        endpoints = Endpoints.connect([fake.url], "/elsewhere/checkpoint", served_as="june")
         assert len(list(endpoints.complete(SETTINGS, REQUESTS))) == 8
+
+
+def test_another_round_s_checkpoint_is_not_taken_for_this_one():
+    with FakeVllm("checkpoint") as fake, pytest.raises(RunDirError, match="--served-model-name june"):
+        Endpoints.connect([fake.url], "/rounds/2/checkpoint", served_as="june")
 
 
 def test_when_all_endpoints_are_lost_it_gives_up_and_says_what_is_kept():
@@ -97,6 +102,13 @@ def test_an_endpoint_that_comes_back_is_used_again(monkeypatch):
         answers = list(Endpoints.connect([fake.url], MODEL).complete(SETTINGS, REQUESTS))
 
     assert [answer.text for answer in answers] == ["back"] * 8
+
+
+def test_a_proxy_for_other_machines_is_not_asked_for_an_endpoint_of_this_one(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with FakeVllm(MODEL) as fake:
+        answers = list(Endpoints.connect([fake.url], MODEL).complete(SETTINGS, REQUESTS))
+    assert len(answers) == len(REQUESTS)
 
 
 @pytest.mark.slow

@@ -169,3 +169,26 @@ def test_a_program_ends_promptly_on_sigterm_whatever_it_waits_for(tmp_path):
 
     assert finish(program)[0] == 128 + signal.SIGTERM
     assert time.monotonic() - started < 5
+
+
+def test_a_program_whose_worker_ended_while_it_was_loading_ends_too(tmp_path, monkeypatch):
+    monkeypatch.setenv(files.STARTED_FOR, str(tmp_path))
+    worker = subprocess.Popen(["sleep", "60"])
+    monkeypatch.setenv(files.STARTED_BY, files.identity_of(worker.pid))
+    assert finish(run_program(tmp_path, "return {}"))[0] == 0
+
+    worker.kill()
+    worker.wait()
+
+    code, stderr = finish(run_program(tmp_path, "return {}"))
+    assert code == 1
+    assert "The worker ended before its program began." in stderr
+
+
+def test_a_dead_process_that_nobody_has_waited_for_counts_as_gone():
+    process = subprocess.Popen(["true"])
+    deadline = time.monotonic() + 10
+    while files.identity_of(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert files.identity_of(process.pid) is None
+    process.wait()

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from annotation.models import DatasetSnapshot
+from sampling.durations import duration
 from sampling.lifecycle import StaleState
 from sampling.long_tasks import TaskState
 from sampling.management.commands.register_model import model_named
@@ -54,7 +55,7 @@ class Command(ShellCommand):
         parser.add_argument("--recipe", default="demo", help="a recipe's name, or a TOML file (default: demo)")
         parser.add_argument("--seed", type=int, default=17, help="default 17")
         parser.add_argument(
-            "--resume", action="store_true", help="go on with the failed or cancelled round of that name"
+            "--resume", action="store_true", help="go on with the round of that name, unless it is finished or running"
         )
 
     def handle(self, *, name: str, resume: bool, **options: Any) -> None:
@@ -95,11 +96,10 @@ class Command(ShellCommand):
         if round is None:
             raise CommandError(f'There is no round "{name}". Leave out --resume to launch it.')
         try:
-            return actions.retry_round(round=round, enqueue=False)
+            round.reclaim()
         except StaleState:
-            raise CommandError(
-                f'Round "{name}" is {round.get_state_display()}; only a failed or cancelled one can be gone on with.'
-            ) from None
+            raise CommandError(f'Round "{name}" is {round.why_not_reclaimed()}.') from None
+        return round
 
     def _say_how_it_ended(self, round: TrainingRound, seconds: float) -> None:
         if round.state in (TaskState.QUEUED, TaskState.RUNNING):
@@ -112,9 +112,7 @@ class Command(ShellCommand):
         made = f"policy {round.policy.name}" if round.policy else "no policy"
         rate = figures.proportion(round.evaluation, "win_rate", "win_rate_low", "win_rate_high")
         gate = (round.gate_report or {}).get("reason", "")
-        self.stdout.write(
-            f'Round "{round}" finished in {figures.duration(seconds)}: {made}, win rate {rate}. {gate}'.rstrip()
-        )
+        self.stdout.write(f'Round "{round}" finished in {duration(seconds)}: {made}, win rate {rate}. {gate}'.rstrip())
 
 
 def snapshot_named(name: str, *, project: str | None) -> DatasetSnapshot:

@@ -1,0 +1,41 @@
+"""Signs of life while a worker's own process is busy."""
+
+import time
+
+import pytest
+
+from sampling import actions
+from sampling.keep_alive import kept_alive
+from sampling.models import SamplingRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def run(prompt_set, policy) -> SamplingRun:
+    run = actions.create_sampling_run(prompt_set=prompt_set, policies=[policy], enqueue=False)
+    run.take()
+    return run
+
+
+def heartbeat(run: SamplingRun):
+    return SamplingRun.objects.get(pk=run.pk).heartbeat_at
+
+
+def test_the_row_shows_signs_of_life_while_the_block_works_and_none_after(run):
+    before = heartbeat(run)
+    with kept_alive(run, every_seconds=0.02):
+        deadline = time.monotonic() + 20
+        while heartbeat(run) == before:
+            assert time.monotonic() < deadline, "no heartbeat came"
+    after = heartbeat(run)
+    time.sleep(0.1)
+    assert heartbeat(run) == after
+
+
+def test_a_block_that_fails_ends_the_heartbeat_too(run):
+    with pytest.raises(ZeroDivisionError), kept_alive(run, every_seconds=0.02):
+        raise ZeroDivisionError
+    after = heartbeat(run)
+    time.sleep(0.1)
+    assert heartbeat(run) == after
