@@ -19,13 +19,15 @@ def watch(task: LongTask, *, label: Callable[[LongTask], str]) -> None:
     ends otherwise than finished.
     """
     bar: tqdm | None = None
+    shown = ""
     while True:
         task.refresh_from_db()
         if task.is_over:
             break
-        if bar is None or bar.desc != f"{label(task)}: ":
+        if bar is None or label(task) != shown:
             _close(bar)
-            bar = tqdm(desc=label(task), dynamic_ncols=True)
+            shown = label(task)
+            bar = tqdm(desc=shown, dynamic_ncols=True)
         _advance(bar, task)
         time.sleep(POLL_SECONDS)
     _close(bar, full=task.state == TaskState.FINISHED)

@@ -61,7 +61,7 @@ def run(run_dir: Path, *, generate: Generate = generate_in_child) -> Result | No
         n=recipe.candidates,
         seed=stage.seed,
         progress=stage.progress,
-        phase="sampling",
+        phase="candidates",
         generate=generate,
     )
     candidates = scored(stage, recipe, prompts, completions)

@@ -40,6 +40,15 @@ def test_watching_ends_with_the_task_and_each_counting_phase_leaves_a_bar(run, c
     assert "8/8" in shown
 
 
+def test_a_phase_keeps_its_bar_and_so_its_clock(run, monkeypatch):
+    made = []
+    bar = watching.tqdm
+    monkeypatch.setattr(watching, "tqdm", lambda **kwargs: made.append(kwargs["desc"]) or bar(**kwargs))
+    SamplingRun.objects.filter(pk=run.pk).update(state=TaskState.RUNNING, phase="sampling", total=3)
+    watching.watch(run, label=as_it_goes(run, [{"done": 1}, {"done": 2}, {"done": 3}, {"state": TaskState.FINISHED}]))
+    assert made == ["sampling"]
+
+
 def test_a_failure_is_told_in_the_tasks_own_words(run, capsys):
     run.state, run.failure = TaskState.FAILED, "The disk is full. Free 2 GB."
     run.save()
