@@ -87,7 +87,7 @@ def test_with_a_reward_model_both_rates_are_told_and_the_judge_stays_the_recipes
     assert 0.0 <= result.reward_win_rate_low <= result.reward_win_rate <= result.reward_win_rate_high <= 1.0
 
 
-def test_the_reward_model_can_be_the_judge(tmp_path, policy, reward):
+def test_the_reward_model_can_be_the_judge(tmp_path, policy, reward, in_32_bits):
     run_dir = a_run(tmp_path, policy, reward=reward, judge="reward_model")
     result = evaluate.run(run_dir, generate=answers_of(new=GOOD, old=CUT))
     assert (result.win_rate, result.win_rate_low) == (result.reward_win_rate, result.reward_win_rate_low)
