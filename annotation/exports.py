@@ -197,6 +197,9 @@ def _row(
         "prompt": [{"role": turn["role"], "content": turn["content"]} for turn in judged.prompt.messages],
         "chosen": [{"role": "assistant", "content": judged.texts[chosen]}],
         "rejected": [{"role": "assistant", "content": judged.texts[rejected]}],
+        # A completion that was cut off does not end where its text does: no trainer should teach that it does.
+        "chosen_finish_reason": judged.finish_reasons[chosen],
+        "rejected_finish_reason": judged.finish_reasons[rejected],
         "strength": str(strength),
         "margin": MARGINS[strength],
         "prompt_id": str(judged.prompt.pk),

@@ -58,6 +58,7 @@ class JudgedComparison:
     comparison_id: int
     prompt: Prompt
     texts: dict[int, str]  # completion id -> text, of the completions that were ranked
+    finish_reasons: dict[int, str]  # completion id -> "stop", or "length" for one that was cut off
     judgments: list[Judgment]  # by id
 
     def rankings(self) -> list[Ranking]:
@@ -188,21 +189,22 @@ def judged_comparisons(snapshot: DatasetSnapshot) -> Iterator[JudgedComparison]:
     groups = (list(group) for _, group in groupby(judgments, key=lambda judgment: judgment.comparison_id))
     while batch := list(islice(groups, COMPARISONS_AT_ONCE)):
         ids = {pk for group in batch for judgment in group for pk in _ranked(judgment)}
-        texts = dict(Completion.objects.filter(pk__in=ids).values_list("pk", "text"))
-        if missing := ids - texts.keys():
+        completions = Completion.objects.only("text", "finish_reason").in_bulk(ids)
+        if missing := ids - completions.keys():
             raise SnapshotRefused(
                 f'Completion {min(missing)}, which a judgment in snapshot "{snapshot}" ranks, was deleted from the '
                 "database by hand. Restore it from a backup."
             )
-        yield from (_judged_comparison(group, texts) for group in batch)
+        yield from (_judged_comparison(group, completions) for group in batch)
 
 
-def _judged_comparison(judgments: list[Judgment], texts: dict[int, str]) -> JudgedComparison:
+def _judged_comparison(judgments: list[Judgment], completions: dict[int, Completion]) -> JudgedComparison:
     ranked = {pk for judgment in judgments for pk in _ranked(judgment)}
     return JudgedComparison(
         comparison_id=judgments[0].comparison_id,
         prompt=judgments[0].comparison.prompt,
-        texts={pk: texts[pk] for pk in ranked},
+        texts={pk: completions[pk].text for pk in ranked},
+        finish_reasons={pk: completions[pk].finish_reason for pk in ranked},
         judgments=judgments,
     )
 
@@ -219,6 +221,7 @@ def canonical_bytes(judged: JudgedComparison) -> bytes:
         "split": judged.prompt.split,
         "messages": judged.prompt.messages,
         "texts": sorted(judged.texts.items()),
+        "finish_reasons": sorted(judged.finish_reasons.items()),
         "judgments": [
             [judgment.pk, judgment.annotator_id, judgment.kind, judgment.ranking, judgment.strengths]
             for judgment in judged.judgments

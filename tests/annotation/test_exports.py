@@ -61,6 +61,8 @@ def test_a_row_is_what_trl_reads_with_its_source(snapshot, comparison, tmp_path)
         "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is jam?"}],
         "chosen": [{"role": "assistant", "content": "Fruit & sugar.\u2028Boiled."}],
         "rejected": [{"role": "assistant", "content": "Ein Stau\n\nzum Beispiel"}],
+        "chosen_finish_reason": "stop",
+        "rejected_finish_reason": "stop",
         "strength": "significantly_better",
         "margin": 1.0,
         "prompt_id": str(comparison.prompt_id),
