@@ -131,10 +131,16 @@ def test_the_loop_closes_on_the_demo_model_and_its_export_is_a_dataset(installat
 
 
 def short_demo_recipe(folder: Path) -> Path:
-    """The demo's recipe, for a handful of prompts."""
+    """The demo's recipe, for a handful of prompts whose completions are mostly cut off."""
     text = (demo.PROMPTS.parent.parent / "recipes" / "demo.toml").read_text()
-    short = text.replace("max_tokens = 80", "max_tokens = 40").replace("candidates = 4", "candidates = 2")
-    assert short != text
+    for usual, here in [
+        ("max_tokens = 80", "max_tokens = 40"),
+        ("candidates = 8", "candidates = 2"),
+        ("finished_only = true", "finished_only = false"),
+        ("epochs = 3", "epochs = 1"),
+    ]:
+        assert usual in text, f"demo.toml has no {usual!r} any more"
+        text = text.replace(usual, here)
     path = folder / "short.toml"
-    path.write_text(short)
+    path.write_text(text)
     return path

@@ -45,7 +45,7 @@ MODEL_NOT_FOUND = (
     "OfflineModeIsEnabled",
     "HFValidationError",
 )
-MODEL_NOT_FOUND_WORDS = ("is not a local folder", "couldn't connect to 'https://huggingface.co'")
+MODEL_NOT_FOUND_WORDS = ("is not a local folder", "couldn't connect to 'https://")
 
 
 class RunDirError(Exception):
