@@ -33,6 +33,8 @@ def _steps_done() -> dict[str, bool]:
         "projects": Project.objects.exists(),
         "judgments": Judgment.objects.exists(),
         "snapshots": DatasetSnapshot.objects.exists(),
+        # A reverse relation of a higher app: data, and no import of it.
+        "rounds": DatasetSnapshot.objects.filter(rounds__isnull=False).exists(),
     }
 
 

@@ -147,9 +147,10 @@ def log_tail(stage: Stage, *, lines: int) -> str:
 
 
 def judged_prompts(stage: Stage, *, limit: int) -> list[Mapping[str, Any]]:
-    """The first rows of an evaluation's ``judged.jsonl``: old and new answers side by side."""
+    """Old and new answers side by side, from an evaluation's ``judged.jsonl``: the first of each of so many prompts."""
     try:
-        return list(islice(_rows(stage.run_dir / "judged.jsonl"), limit))
+        rows = _rows(stage.run_dir / "judged.jsonl")
+        return list(islice((row for row in rows if not row.get("index")), limit))
     except (files.RunDirError, OSError):
         return []
 

@@ -14,6 +14,7 @@ from annotation.models import DatasetSnapshot
 from sampling.access import staff_required
 from sampling.durations import duration
 from sampling.lifecycle import StaleState
+from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion
 from training import actions, charts, cost, progress
 from training.forms import RoundForm
@@ -155,12 +156,13 @@ def _round_context(round: TrainingRound) -> dict:
 
 
 def _stage_context(round: TrainingRound, asked: str | None) -> dict:
-    """The stage that the page shows in full: the one asked for, else the running one, else the newest begun."""
+    """The stage that the page shows in full: the one asked for, else the newest begun; of a round that is over, the
+    newest with curves."""
     stages = list(round.stages.all())
     if asked and asked not in [stage.kind for stage in stages]:
         raise Http404(f'Round "{round}" has no stage "{asked}".')
     begun = [stage for stage in stages if stage.state != StageState.PENDING]
-    shown = next((stage for stage in stages if stage.kind == asked), None) or (begun[-1] if begun else None)
+    shown = next((stage for stage in stages if stage.kind == asked), None) or _most_telling(round, begun)
     if shown is None:
         return {"round": round, "shown": None, "poll_url": "" if round.is_over else round.get_absolute_url()}
     return {
@@ -171,6 +173,13 @@ def _stage_context(round: TrainingRound, asked: str | None) -> dict:
         "charts": charts.charts_of(progress.metrics(shown)),
         **_log_context(shown),
     }
+
+
+def _most_telling(round: TrainingRound, begun: list[Stage]) -> Stage | None:
+    newest_first = begun[::-1]
+    if round.state == TaskState.FINISHED and (drawn := next(filter(progress.metrics, newest_first), None)):
+        return drawn
+    return newest_first[0] if begun else None
 
 
 def _poll_url(round: TrainingRound, shown: Stage, asked: str | None) -> str:

@@ -182,7 +182,9 @@ def test_a_finished_round_shows_what_came_out_and_asks_no_more(staff, round):
     for words in ("70.0 % (60.0 to 80.0)", "Published: every condition holds.", "r1-dpo", "18 of 80 candidates"):
         assert words in html
     assert "hx-trigger" not in html
-    assert "<polyline" not in html  # an evaluation has no curves
+    assert "stage dpo begins" in html  # the newest stage with curves, since an evaluation has none
+    assert "<polyline" in html
+    assert "<polyline" not in staff.get(page(round), {"stage": "evaluate"}).content.decode()
     assert "Jam &lt;b&gt;is&lt;/b&gt;" in html  # what a model wrote is never markup
 
 

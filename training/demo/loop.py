@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from annotation import actions as annotating
 from annotation import exports, simulated_http, snapshots
-from annotation.models import DatasetSnapshot, JudgeKind, Project
+from annotation.models import DatasetSnapshot, JudgeKind, Judgment, Project
 from sampling import actions as sampling
 from sampling.durations import duration
 from sampling.long_tasks import LongTask, TaskState
@@ -107,14 +107,19 @@ def base_policy(demo: Demo) -> ModelVersion:
 
 
 def imported_prompts(demo: Demo) -> PromptSet:
+    prompt_set = PromptSet.objects.filter(name=NAME).first()
     with PROMPTS.open("rb") as file:
-        report = sampling.import_prompts(prompt_set_name=NAME, file=file, file_name=PROMPTS.name)
-    prompts = report.prompt_set.prompts
+        if prompt_set is None or prompt_set.prompts.count() < sum(1 for _ in file):
+            file.seek(0)
+            report = sampling.import_prompts(prompt_set_name=NAME, file=file, file_name=PROMPTS.name)
+            prompt_set = report.prompt_set
+            demo.say(f'{report.added} prompts added to the set "{NAME}".')
+    prompts = prompt_set.prompts
     demo.say(
-        f'{report.added} prompts added to the set "{NAME}", which now holds {prompts.count()}, '
-        f"{prompts.filter(split='eval').count()} of them held out for evaluation."
+        f'"{NAME}" holds {prompts.count()} prompts, {prompts.filter(split="eval").count()} of them held out for '
+        "evaluation."
     )
-    return report.prompt_set
+    return prompt_set
 
 
 def sampled(
@@ -150,12 +155,9 @@ def judged(demo: Demo, *, run: SamplingRun) -> Project:
         return project
     with tqdm(desc="judgments", unit=" judgments", dynamic_ncols=True) as bar:
         simulated_http.annotate(project=project, url=demo.url, on_progress=_onto(bar))
-    demo.say(f"{project_judgments(project)} judgments by simulated annotators, on record as simulated.")
+    made = Judgment.objects.filter(comparison__project=project, kind=JudgeKind.SIMULATED).count()
+    demo.say(f"{made} judgments by simulated annotators, on record as simulated.")
     return project
-
-
-def project_judgments(project: Project) -> int:
-    return sum(comparison.judgments.count() for comparison in project.comparisons.all())
 
 
 def frozen(demo: Demo, *, project: Project) -> DatasetSnapshot:
@@ -197,7 +199,10 @@ def reopened(demo: Demo, *, prompt_set: PromptSet, round: TrainingRound, base: M
         name="Demo for people", overlap=1, guidelines=GUIDELINES, created_by=demo_user()
     )
     opened = annotating.open_comparisons(project=project, completions=run.completions.all(), k=K)
-    demo.say(f"{opened.opened} new comparisons wait in {demo.url}{project.get_absolute_url()}")
+    waiting = project.slots.filter(is_filled=False).count()
+    demo.say(
+        f"{opened.opened} new comparisons opened; {waiting} wait for you in {demo.url}{project.get_absolute_url()}"
+    )
     return project
 
 
@@ -209,7 +214,8 @@ def final_table(
     rows = [
         ("prompts", f"{first_run.prompt_set.prompts.count()}"),
         ("judgments", f"{snapshot.judgments.count()}"),
-        ("pairs", f"{snapshot.counts.get('pairs_train')} train, {snapshot.counts.get('pairs_eval')} held out"),
+        ("pairs, of all judgments", _pairs(snapshot, "pairs")),
+        ("pairs by majority, as trained on", _pairs(snapshot, "majority_pairs")),
         (
             "reward model, accuracy on held-out pairs (95 % interval)",
             figures.proportion(reward, "accuracy", "accuracy_low", "accuracy_high"),
@@ -222,11 +228,15 @@ def final_table(
         ("mean length in words, old -> new", _lengths(evaluation, "words")),
         ("gate", "passed, published" if (round.gate_report or {}).get("passed") else "not passed"),
         ("comparisons that wait for a person", f"{waiting.slots.filter(is_filled=False).count()}"),
-        *((f"time: {stage.get_kind_display()}", duration(stage.seconds)) for stage in round.stages.all()),
-        *((f"time of this run: {title}", duration(seconds)) for title, seconds in demo.seconds.items()),
-        ("time of this run, in all", duration(sum(demo.seconds.values()))),
+        *((f"stage: {stage.get_kind_display()}", duration(stage.seconds)) for stage in round.stages.all()),
+        *((f"this run: {title}", duration(seconds)) for title, seconds in demo.seconds.items() if seconds >= 1),
+        ("this run, in all", duration(sum(demo.seconds.values()))),
     ]
     return table.render("The loop, closed", rows)
+
+
+def _pairs(snapshot: DatasetSnapshot, kind: str) -> str:
+    return f"{snapshot.counts[f'{kind}_train']} train, {snapshot.counts[f'{kind}_eval']} held out"
 
 
 def _lengths(evaluation: dict, unit: str) -> str:
