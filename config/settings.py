@@ -10,13 +10,14 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
 from config import bootstrap, broker, installation, postgres
+from sampling.kept_secrets import kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(os.environ.get("WHETSTONE_VAR", BASE_DIR / "var")).resolve()
 VAR_DIR.mkdir(parents=True, exist_ok=True)
 
 DEBUG = os.environ.get("DEBUG", "") in ("1", "true", "yes")
-SECRET_KEY = os.environ.get("SECRET_KEY") or installation.kept_secret(VAR_DIR / "secret_key")
+SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret(VAR_DIR / "secret_key")
 HTTPS_ONLY = os.environ.get("HTTPS_ONLY", "") in ("1", "true", "yes")
 # This machine always: the simulated annotators, and whoever looks whether the site answers, come from here.
 ALLOWED_HOSTS = [*installation.listed(os.environ.get("ALLOWED_HOSTS", "")), "localhost", "127.0.0.1", "[::1]"]

