@@ -105,8 +105,7 @@ def start(argv: Sequence[str], run_dir: Path | str, env_extra: Mapping[str, str]
     """
     run_dir = Path(run_dir).resolve()
     run_dir.mkdir(parents=True, exist_ok=True)
-    for name in (files.RESULT, files.ERROR):  # of an earlier attempt: they must not be taken for this one's
-        (run_dir / name).unlink(missing_ok=True)
+    files.clear_attempt(run_dir)
     with (run_dir / files.LOG).open("ab") as log:
         popen = subprocess.Popen(
             [sys.executable, "-S", "-c", LAUNCHER, str(os.getpid()), *argv],

@@ -85,7 +85,6 @@ def run_program(
     processes.stop_leftover(run_dir)
     if worker_stopping.is_set():
         return _why_stopped(task)
-    _clear_last_attempt(run_dir)
     heart = _Heart(task, run_dir, on_tick)
     process = processes.start(list(argv), run_dir, {})
     ended = processes.follow(
@@ -172,10 +171,3 @@ def _why_stopped(task: LongTask) -> Cancelled | ClaimLost | WorkerStopping:
     if row is None:
         return ClaimLost()
     return WorkerStopping() if row.cancel_requested_at is None else Cancelled()
-
-
-def _clear_last_attempt(run_dir: Path) -> None:
-    """Take away what would be read as this attempt's: a program that dies early writes none of them."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    for name in (files.PROGRESS, files.RESULT, files.ERROR):
-        (run_dir / name).unlink(missing_ok=True)

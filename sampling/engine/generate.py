@@ -114,8 +114,7 @@ def generate_in_child(
     Raises `GenerationFailed` with the child's own words.
     """
     run_dir = Path(run_dir).resolve()
-    for name in (files.RESULT, files.ERROR, files.PROGRESS):
-        (run_dir / name).unlink(missing_ok=True)
+    files.clear_attempt(run_dir)
     # Marked, unless our own starter has marked us: so the child ends with this process whatever happens to
     # it.
     environment = {files.STARTED_FOR: str(run_dir)} | os.environ | openmp.variables(os.environ)

@@ -118,6 +118,12 @@ def append_metrics(run_dir: Path | str, *, step: int, **values: float) -> None:
         file.write(json.dumps(row) + "\n")
 
 
+def clear_attempt(run_dir: Path | str) -> None:
+    """Take away what an earlier attempt said: a reader must not take it for this one's."""
+    for name in (PROGRESS, RESULT, ERROR):
+        (Path(run_dir) / name).unlink(missing_ok=True)
+
+
 def write_result(run_dir: Path | str, result: Any) -> None:
     """Write `result.json`, which with exit code 0 means success. It must be the last thing that a program
     writes.
@@ -179,8 +185,7 @@ def main(run: Callable[[Path], Any]) -> None:
     _exit_on_sigterm()
     _end_with_parent()
     if _is_main_process():
-        for name in (RESULT, ERROR):  # of an earlier attempt: a reader must not take them for this one's
-            (run_dir / name).unlink(missing_ok=True)
+        clear_attempt(run_dir)
     try:
         result = run(run_dir)
         if result is not None and _is_main_process():
