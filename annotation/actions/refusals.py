@@ -1,0 +1,19 @@
+"""Why an answer, a draft or a skip cannot be kept."""
+
+from annotation.models import AssignmentState
+
+
+class AnswerRefused(Exception):
+    """An answer, a draft or a skip that cannot be kept. The message is for the annotator."""
+
+
+class LeaseLost(AnswerRefused):
+    """The slot went to somebody else, or the assignment was closed before the answer came."""
+
+
+class NotYours(AnswerRefused):
+    """Only the annotator who holds an assignment may answer it."""
+
+
+class KeyReused(AnswerRefused):
+    """The request key belongs to another judgment."""
