@@ -21,6 +21,11 @@ def may_manage(user: AbstractBaseUser | AnonymousUser, project: Project) -> bool
     return user.is_staff or project.memberships.filter(user=user.pk, role=Role.MANAGER).exists()
 
 
+def may_review(user: AbstractBaseUser | AnonymousUser, project: Project) -> bool:
+    """See all judgments of the project and decide where annotators disagree."""
+    return user.is_staff or project.memberships.filter(user=user.pk, role__in=[Role.MANAGER, Role.REVIEWER]).exists()
+
+
 def may_annotate(user: AbstractBaseUser | AnonymousUser, project: Project) -> bool:
     return user.is_staff or project.memberships.filter(user=user.pk).exists()
 
@@ -58,6 +63,11 @@ def member_required(view: View) -> View:
 def manager_required(view: View) -> View:
     """Call ``view(request, project, ...)`` for managers of the project with this slug; 403 for others."""
     return _guarded(view, may_manage, "Only a manager of this project may do this.")
+
+
+def reviewer_required(view: View) -> View:
+    """Call ``view(request, project, ...)`` for reviewers and managers of this project; 403 for others."""
+    return _guarded(view, may_review, "Only a reviewer or a manager of this project may do this.")
 
 
 def _guarded(view: View, is_allowed: Callable[[Any, Project], bool], refusal: str) -> View:

@@ -30,7 +30,7 @@ class ComparisonAdmin(ReadOnly, admin.ModelAdmin):
 @admin.register(Assignment)
 class AssignmentAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["id", "comparison_id", "annotator", "state", "skip_reason", "leased_until"]
-    list_filter = ["state", "slot__project"]
+    list_filter = ["state", "purpose"]
     list_select_related = ["annotator"]
 
 

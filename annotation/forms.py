@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
 from annotation.models import Membership, Project
-from annotation.opening import MAX_COMPLETIONS
+from annotation.protocol import MAX_COMPLETIONS
 from annotation.ranking import DEFAULT_STRENGTH, Ranking, RankingError, Strength, ranking_from_ranks
 from sampling.models import SamplingRun, Split
 
@@ -16,16 +16,25 @@ STRENGTH_CHOICES = [(strength.value, strength.label) for strength in Strength]
 
 
 class ProjectForm(forms.ModelForm):
+    guidelines = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 12}), required=False, strip=False,
+        help_text="Markdown, shown beside every comparison.",
+    )  # fmt: skip
+
     class Meta:
         model = Project
-        fields = ["name", "guidelines", "overlap", "allow_ties", "ask_strength", "lease_seconds"]
-        widgets = {"guidelines": forms.Textarea(attrs={"rows": 12})}
+        fields = ["name", "overlap", "allow_ties", "strength_scale", "lease_seconds"]
         labels = {
             "overlap": "Judgments per comparison",
             "allow_ties": "Allow ties",
-            "ask_strength": "Ask for strength",
+            "strength_scale": "Strength",
             "lease_seconds": "Lease in seconds",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["guidelines"] = self.instance.guidelines
 
 
 class MemberForm(forms.ModelForm):
@@ -94,7 +103,7 @@ class AnswerForm(forms.Form):
             self.fields[f"rank_{letter}"] = forms.TypedChoiceField(
                 choices=places, coerce=int, empty_value=None, required=False, label=f"Rank of {letter}"
             )
-        for gap in range(1, len(names) if project.ask_strength else 1):
+        for gap in range(1, len(names) if project.asks_strength else 1):
             self.fields[f"strength_{gap}"] = forms.ChoiceField(
                 choices=STRENGTH_CHOICES, required=False, label=f"{gap} over {gap + 1}",
                 initial=DEFAULT_STRENGTH.value,

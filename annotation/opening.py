@@ -13,9 +13,9 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from annotation.models import Comparison, Project, Slot
+from annotation.protocol import MAX_COMPLETIONS
 from sampling.models import Completion
 
-MAX_COMPLETIONS = 26  # one letter each on the page
 BATCH = 500  # comparisons written in one go
 
 
@@ -49,6 +49,7 @@ def open_comparisons(
     completions: QuerySet[Completion],
     k: int,
     priority: int = 0,
+    group: str = "",
     on_progress: Callable[[int], None] | None = None,
 ) -> OpenedComparisons:
     """Open the comparisons that these completions make: by prompt, up to ``k`` in each, equal texts once.
@@ -62,7 +63,7 @@ def open_comparisons(
     tally = {"opened": 0, "already_open": 0, "skipped": 0}
     candidates = _candidates(completions, k, tally, on_progress)
     while batch := list(islice(candidates, BATCH)):
-        opened = _open_batch(project, batch, priority)
+        opened = _open_batch(project, batch, priority, group)
         tally["opened"] += opened
         tally["already_open"] += len(batch) - opened
     return OpenedComparisons(**tally)
@@ -88,11 +89,18 @@ def _candidates(completions, k, tally, on_progress) -> Iterator[_Candidate]:
         yield from (_Candidate(prompt_id, tuple(chosen)) for chosen in sets)
 
 
-def _open_batch(project: Project, batch: Sequence[_Candidate], priority: int) -> int:
+def _open_batch(project: Project, batch: Sequence[_Candidate], priority: int, group: str) -> int:
     by_key = {candidate.content_key: candidate for candidate in batch}
     known = set(project.comparisons.filter(content_key__in=by_key).values_list("content_key", flat=True))
     made = Comparison.objects.bulk_create(
-        Comparison(project=project, prompt_id=candidate.prompt_id, content_key=key, priority=priority)
+        Comparison(
+            project=project,
+            prompt_id=candidate.prompt_id,
+            content_key=key,
+            priority=priority,
+            group=group,
+            wanted=judgments_wanted(project, key),
+        )
         for key, candidate in by_key.items()
         if key not in known
     )
@@ -102,17 +110,30 @@ def _open_batch(project: Project, batch: Sequence[_Candidate], priority: int) ->
         for comparison in made
         for completion_id in by_key[comparison.content_key].completion_ids
     )
-    make_slots(project, [(comparison.pk, comparison.priority) for comparison in made])
+    make_slots(made)
     return len(made)
 
 
-def make_slots(project: Project, comparisons: Iterable[tuple[int, int]]) -> None:
-    """Give each comparison (id, priority) the slots that the project's overlap asks for."""
+def judgments_wanted(project: Project, content_key: str) -> int:
+    """How many judgments a comparison is to have: the overlap for the project's random share, else one.
+
+    By the comparison's own hash, so that the share stays the same ones however often it is asked, and grows to
+    include more when the share grows.
+    """
+    draw = int(content_key[:8], 16) % 100
+    return project.overlap if draw < project.overlap_percent else 1
+
+
+def make_slots(comparisons: Iterable[Comparison]) -> None:
+    """Give each comparison the slots that it wants and has not."""
     Slot.objects.bulk_create(
         (
-            Slot(comparison_id=pk, project=project, number=number, priority=priority, free_from=Now())
-            for pk, priority in comparisons
-            for number in range(1, project.overlap + 1)
+            Slot(
+                comparison_id=comparison.pk, project_id=comparison.project_id, number=number,
+                priority=comparison.priority, group=comparison.group, free_from=Now(),
+            )
+            for comparison in comparisons
+            for number in range(1, comparison.wanted + 1)
         ),
         ignore_conflicts=True,  # a slot that is there already stays as it is
-    )
+    )  # fmt: skip

@@ -56,7 +56,7 @@ def project_progress(project: Project) -> ProjectProgress:
     )
     return ProjectProgress(
         comparisons=project.comparisons.count(),
-        skipped=Assignment.objects.filter(slot__project=project, state=AssignmentState.SKIPPED).count(),
+        skipped=Assignment.objects.filter(comparison__project=project, state=AssignmentState.SKIPPED).count(),
         **slots,
     )
 
@@ -64,11 +64,13 @@ def project_progress(project: Project) -> ProjectProgress:
 def with_progress(projects: QuerySet[Project], annotator: AbstractBaseUser) -> QuerySet[Project]:
     """Each project with ``wanted``, ``filled``, ``done_by_you`` and ``your_role``, for a list of cards."""
     slots = Slot.objects.filter(project=OuterRef("pk"))
-    mine = Assignment.objects.filter(slot__project=OuterRef("pk"), annotator=annotator, state=AssignmentState.SUBMITTED)
+    mine = Assignment.objects.filter(
+        comparison__project=OuterRef("pk"), annotator=annotator, state=AssignmentState.SUBMITTED
+    )
     return projects.annotate(
         wanted=_count(slots, "project"),
         filled=_count(slots.filter(is_filled=True), "project"),
-        done_by_you=_count(mine, "slot__project"),
+        done_by_you=_count(mine, "comparison__project"),
         your_role=Subquery(Membership.objects.filter(project=OuterRef("pk"), user=annotator).values("role")[:1]),
     )
 

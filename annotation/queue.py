@@ -61,8 +61,7 @@ def held_by(*, project: Project, annotator_id: int) -> Assignment | None:
         Assignment.objects.filter(
             annotator_id=annotator_id,
             state=AssignmentState.HELD,
-            slot__project=project,
-            slot__is_filled=False,
+            comparison__project=project,
         )
         .select_related("slot")
         .order_by("created_at")

@@ -23,6 +23,7 @@ class Strength(StrEnum):
 
 
 DEFAULT_STRENGTH = Strength.BETTER
+EDIT = "edit"  # in a ranking that is just being given: the better answer that the annotator wrote
 _STRONGEST_FIRST = tuple(Strength)
 
 
@@ -121,3 +122,20 @@ def check_covers(ranking: Ranking, shown: Iterable[Hashable]) -> None:
         )
     if placed - shown:
         raise RankingError("The ranking names a completion that was not shown here. Reload the page.")
+
+
+def check_edit(ranking: Ranking, edited: Hashable) -> None:
+    """Raise RankingError unless the edit stands above what it is an edit of."""
+    place = {item: number for number, group in enumerate(ranking.groups) for item in group}
+    if place[EDIT] >= place[edited]:
+        raise RankingError("Your better answer must rank above what it edits. Move it up, or take the edit away.")
+
+
+def with_edit(groups: Sequence[Sequence[Hashable]], edited: Hashable) -> tuple[tuple[Hashable, ...], ...]:
+    """The groups with the edit just above the group of what it is an edit of."""
+    placed: list[tuple[Hashable, ...]] = []
+    for group in groups:
+        if edited in group:
+            placed.append((EDIT,))
+        placed.append(tuple(group))
+    return tuple(placed)

@@ -62,11 +62,13 @@ def submit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
         actions.submit_judgment(
             assignment=found,
             annotator=request.user,
-            ranking=ranking.groups,
-            strengths=ranking.strengths,
+            answer=actions.Answer(
+                ranking=ranking.groups,
+                strengths=ranking.strengths,
+                seconds_spent=form.cleaned_data["seconds_spent"],
+                rationale=form.cleaned_data["rationale"],
+            ),
             request_key=form.cleaned_data["request_key"],
-            seconds_spent=form.cleaned_data["seconds_spent"],
-            rationale=form.cleaned_data["rationale"],
         )
     except RankingError as error:
         form.add_error(None, str(error))
@@ -114,7 +116,7 @@ def _quietly(action, **arguments) -> HttpResponse:
 def _own_assignment(request: HttpRequest, pk: uuid.UUID) -> Assignment:
     """404 for what belongs to somebody else: its address says nothing to others."""
     found = get_object_or_404(
-        Assignment.objects.select_related("comparison__project", "comparison__prompt"),
+        Assignment.objects.select_related("comparison__project__guidelines_version", "comparison__prompt"),
         pk=pk,
         annotator=request.user,
     )

@@ -71,7 +71,8 @@ def project(request: HttpRequest, project: Project) -> HttpResponse:
 def project_settings(request: HttpRequest, project: Project) -> HttpResponse:
     form = ProjectForm(request.POST or None, instance=project)
     if form.is_valid():
-        actions.save_settings(project=form.save(commit=False))
+        saved = actions.save_settings(project=form.save(commit=False), by=request.user)
+        actions.publish_guidelines(project=saved, text=form.cleaned_data["guidelines"], by=request.user)
         messages.success(request, "Settings saved.")
         return redirect(project)
     # The form writes into its instance even where it is invalid; the page's heading must not follow it.
@@ -87,7 +88,7 @@ def project_settings(request: HttpRequest, project: Project) -> HttpResponse:
 @require_POST
 @manager_required
 def project_pause(request: HttpRequest, project: Project) -> HttpResponse:
-    actions.set_paused(project=project, is_paused=request.POST.get("paused") == "1")
+    actions.set_paused(project=project, is_paused=request.POST.get("paused") == "1", by=request.user)
     messages.success(request, "Paused: nothing new is handed out." if project.is_paused else "Going on.")
     return redirect(project)
 
@@ -98,7 +99,7 @@ def members(request: HttpRequest, project: Project) -> HttpResponse:
     form = MemberForm(request.POST or None)
     if form.is_valid():
         role, kind = form.cleaned_data["role"], form.cleaned_data["kind"]
-        actions.add_member(project=project, user=form.user, role=role, kind=kind)
+        actions.add_member(project=project, user=form.user, role=role, kind=kind, by=request.user)
         messages.success(request, f"{form.user} is {role} of this project.")
         return redirect("annotation:members", project.slug)
     context = {
@@ -113,7 +114,7 @@ def members(request: HttpRequest, project: Project) -> HttpResponse:
 @manager_required
 def member_remove(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     membership = get_object_or_404(project.memberships.select_related("user"), pk=pk)
-    actions.remove_member(project=project, user=membership.user)
+    actions.remove_member(project=project, user=membership.user, by=request.user)
     messages.success(request, f"{membership.user} is no longer a member. What they judged stays.")
     return redirect("annotation:members", project.slug)
 

@@ -180,15 +180,30 @@ class CompletionQuerySet(models.QuerySet):
         return self.select_related("prompt", "model_version").order_by("-pk")[:count]
 
 
-class Completion(models.Model):
-    """One model output. Never edited."""
+class Origin(models.TextChoices):
+    MODEL = "model", "model"
+    PERSON = "person", "person"
 
-    run = models.ForeignKey(SamplingRun, on_delete=models.PROTECT, related_name="completions")
+
+class Completion(models.Model):
+    """One model output, or a person's edit of one. Never edited itself.
+
+    A person's has no run and no model, so that whatever counts a run's completions counts the model's own.
+    """
+
+    origin = models.CharField(max_length=10, choices=Origin, default=Origin.MODEL)
+    run = models.ForeignKey(SamplingRun, null=True, blank=True, on_delete=models.PROTECT, related_name="completions")
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="completions")
-    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="completions")
-    index = models.PositiveSmallIntegerField()
+    model_version = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="completions"
+    )
+    edit_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="edits")
+    written_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    index = models.PositiveSmallIntegerField(default=0)
     text = models.TextField(blank=True)
-    tokens = models.PositiveIntegerField()
+    tokens = models.PositiveIntegerField(null=True, blank=True, help_text="Unknown for what a person wrote.")
     finish_reason = models.CharField(max_length=20)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -201,4 +216,21 @@ class Completion(models.Model):
                 fields=["run", "model_version", "prompt", "index"],
                 name="one_completion_per_run_model_prompt_and_index",
             ),
-        ]
+            models.CheckConstraint(
+                condition=models.Q(
+                    origin="model",
+                    run__isnull=False,
+                    model_version__isnull=False,
+                    tokens__isnull=False,
+                    edit_of__isnull=True,
+                )
+                | models.Q(
+                    origin="person",
+                    run__isnull=True,
+                    model_version__isnull=True,
+                    edit_of__isnull=False,
+                    written_by__isnull=False,
+                ),
+                name="a_completion_is_of_a_run_or_a_persons_edit",
+            ),
+        ]  # fmt: skip

@@ -1,40 +1,69 @@
 """Keep judgments. Never edited: a correction is another one that supersedes it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
 from annotation.actions.leases import locked, must_be_held
 from annotation.actions.refusals import KeyReused
-from annotation.models import Assignment, AssignmentState, JudgeKind, Judgment, Membership, Project, Slot
-from annotation.ranking import Ranking, RankingError, check_covers
+from annotation.marks import Mark, Questions, check_mark
+from annotation.models import (
+    Assignment,
+    AssignmentPurpose,
+    AssignmentState,
+    JudgeKind,
+    Judgment,
+    Membership,
+    Project,
+    Rationale,
+    Slot,
+)
+from annotation.ranking import EDIT, Ranking, RankingError, check_covers, check_edit
+from sampling.models import Completion, Origin
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A better answer that the annotator wrote: a new completion. In the ranking it is called EDIT."""
+
+    of: int  # the completion that it began as
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Everything that an annotator says about one comparison, by completion id."""
+
+    ranking: Sequence[Sequence[int | str]]  # groups, best first; EDIT names the edit
+    strengths: Sequence[str] = ()
+    marks: Mapping[int, Mark] | None = None
+    all_bad: bool = False
+    edit: Edit | None = None
+    rationale: str = ""
+    seconds_spent: float | None = None
 
 
 def submit_judgment(
-    *,
-    assignment: Assignment,
-    annotator: AbstractBaseUser,
-    ranking: Sequence[Sequence[int]],
-    strengths: Sequence[str],
-    request_key: uuid.UUID,
-    seconds_spent: float | None = None,
-    rationale: str = "",
+    *, assignment: Assignment, annotator: AbstractBaseUser, answer: Answer, request_key: uuid.UUID
 ) -> Judgment:
-    """Keep a ranking (groups of completion ids, best first) and fill the slot, in one transaction.
+    """Keep an answer and fill the slot, in one transaction.
 
     The same ``request_key`` again returns the first judgment. An assignment that was submitted before gets a
-    new revision that supersedes the old one. Raises RankingError or AnswerRefused; then nothing is written.
+    new revision that supersedes the old one. Raises RankingError, MarksError or AnswerRefused; then nothing is
+    written.
     """
     try:
         with transaction.atomic():
-            current, slot = locked(assignment, annotator)
+            current, project = locked(assignment, annotator)
             # After the lock: a repeated request waited there for the first one to end.
             if earlier := Judgment.objects.filter(request_key=request_key, assignment=current).first():
                 return earlier
-            checked = _checked(slot.project, current, ranking, strengths)
-            judgment = _judge(current, checked, request_key, seconds_spent, rationale)
+            ranking = _checked(project, current, answer)
+            judgment = _judge(project, current, ranking, answer, request_key)
     except IntegrityError as error:
         if "request_key" in str(error):  # the key of somebody else's judgment: a forged or broken request
             raise KeyReused("Another answer used this key. Reload the page and send it again.") from error
@@ -43,15 +72,51 @@ def submit_judgment(
     return judgment
 
 
-def _checked(project: Project, assignment: Assignment, groups, strengths) -> Ranking:
-    ranking = Ranking(tuple(map(tuple, groups)), tuple(strengths) if project.ask_strength else ())
-    check_covers(ranking, assignment.display_order)
-    if ranking.has_ties and not project.allow_ties:
+def questions_of(project: Project) -> Questions:
+    """What this project asks about each completion."""
+    return Questions(project.ask_safety, tuple(project.asked_aspects), tuple(project.asked_defects))
+
+
+def _checked(project: Project, assignment: Assignment, answer: Answer) -> Ranking:
+    groups = tuple(map(tuple, answer.ranking))
+    ranking = Ranking(groups, tuple(answer.strengths) if project.asks_strength else ())
+    shown = [*assignment.display_order, *([EDIT] if answer.edit else [])]
+    check_covers(ranking, shown)
+    if answer.edit:
+        _check_edit(project, assignment, answer.edit)
+        check_edit(ranking, answer.edit.of)
+    if answer.all_bad and not project.allow_all_bad:
+        raise RankingError('This project does not offer "all are bad". Rank the completions, or skip.')
+    if ranking.has_ties and not project.allow_ties and not answer.all_bad:
         raise RankingError("This project has no ties. Give each completion a place of its own.")
+    if outside := set(ranking.strengths) - set(project.scale.levels) if project.asks_strength else ():
+        raise RankingError(f'"{min(outside)}" is not on this project\'s scale. Choose one of the levels on the page.')
+    if project.rationale == Rationale.REQUIRED and not answer.rationale.strip():
+        raise RankingError("Say why: this project wants a rationale with every answer.")
+    _check_marks(project, assignment, answer)
     return ranking
 
 
-def _judge(assignment: Assignment, ranking: Ranking, request_key, seconds_spent, rationale) -> Judgment:
+def _check_edit(project: Project, assignment: Assignment, edit: Edit) -> None:
+    if not project.allow_edits:
+        raise RankingError("This project takes no edits. Rank the completions as they are.")
+    if edit.of not in assignment.display_order:
+        raise RankingError("The edit is of a completion that was not shown here. Reload the page.")
+    if not edit.text.strip():
+        raise RankingError("Your better answer is empty. Write it, or take the edit away.")
+    original = Completion.objects.values_list("text", flat=True).get(pk=edit.of)
+    if edit.text.split() == original.split():
+        raise RankingError("Your better answer is the same as what it began as. Change it, or take the edit away.")
+
+
+def _check_marks(project: Project, assignment: Assignment, answer: Answer) -> None:
+    questions = questions_of(project)
+    marks = answer.marks or {}
+    for place, pk in enumerate(assignment.display_order):
+        check_mark(marks.get(pk, Mark()), questions, chr(ord("A") + place))
+
+
+def _judge(project: Project, assignment: Assignment, ranking: Ranking, answer: Answer, request_key) -> Judgment:
     previous = None
     if assignment.state == AssignmentState.SUBMITTED:
         previous = assignment.judgments.current().get()
@@ -59,17 +124,42 @@ def _judge(assignment: Assignment, ranking: Ranking, request_key, seconds_spent,
         must_be_held(assignment)
         assignment.move_to(AssignmentState.SUBMITTED, draft=None)
         Slot.objects.filter(pk=assignment.slot_id).update(is_filled=True)
-    membership = Membership.objects.filter(project__slots=assignment.slot_id, user=assignment.annotator_id).first()
+    membership = Membership.objects.filter(project=project, user=assignment.annotator_id).first()
+    if answer.edit:
+        ranking = ranking.map({pk: pk for pk in ranking.items} | {EDIT: _completion_of(assignment, answer.edit).pk})
     return Judgment.objects.create(
         comparison_id=assignment.comparison_id,
         annotator_id=assignment.annotator_id,
         assignment=assignment,
         kind=membership.kind if membership else JudgeKind.PERSON,
+        is_decision=assignment.purpose == AssignmentPurpose.REVIEW,
         ranking=[list(group) for group in ranking.groups],
         strengths=[str(strength) for strength in ranking.strengths],
-        rationale=rationale,
-        seconds_spent=seconds_spent,
+        marks=_marks_as_json(project, assignment, answer),
+        all_bad=answer.all_bad,
+        rationale=answer.rationale if project.rationale != Rationale.OFF else "",
+        seconds_spent=answer.seconds_spent,
+        guidelines_version_id=project.guidelines_version_id,
         revision=previous.revision + 1 if previous else 1,
         supersedes=previous,
         request_key=request_key,
     )
+
+
+def _marks_as_json(project: Project, assignment: Assignment, answer: Answer) -> dict[str, Any]:
+    questions = questions_of(project)
+    if not questions:
+        return {}
+    marks = answer.marks or {}
+    return {str(pk): marks.get(pk, Mark()).as_json(questions) for pk in assignment.display_order}
+
+
+def _completion_of(assignment: Assignment, edit: Edit) -> Completion:
+    """The edit as a completion; the same words by the same person again are the same completion."""
+    return Completion.objects.get_or_create(
+        origin=Origin.PERSON,
+        edit_of_id=edit.of,
+        written_by_id=assignment.annotator_id,
+        text=edit.text,
+        defaults={"prompt_id": assignment.comparison.prompt_id, "finish_reason": "stop"},
+    )[0]

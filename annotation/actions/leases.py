@@ -32,13 +32,13 @@ def claim_next(*, project: Project, annotator: AbstractBaseUser) -> Assignment |
 @transaction.atomic
 def renew_lease(*, assignment: Assignment, annotator: AbstractBaseUser) -> datetime:
     """Hold the slot for another lease. Raises LeaseLost when it is no longer this annotator's."""
-    assignment, slot = locked(assignment, annotator)
+    assignment, project = locked(assignment, annotator)
     must_be_held(assignment)
-    until = Now() + timedelta(seconds=slot.project.lease_seconds)
-    Slot.objects.filter(pk=slot.pk).update(free_from=until)
-    slot.refresh_from_db(fields=["free_from"])
-    Assignment.objects.filter(pk=assignment.pk).update(leased_until=slot.free_from)
-    return slot.free_from
+    until = Now() + timedelta(seconds=project.lease_seconds)
+    Assignment.objects.filter(pk=assignment.pk).update(leased_until=until)
+    assignment.refresh_from_db(fields=["leased_until"])
+    Slot.objects.filter(pk=assignment.slot_id).update(free_from=assignment.leased_until)
+    return assignment.leased_until
 
 
 def save_draft(*, assignment: Assignment, annotator: AbstractBaseUser, draft: dict[str, Any]) -> None:
@@ -53,20 +53,22 @@ def save_draft(*, assignment: Assignment, annotator: AbstractBaseUser, draft: di
 @transaction.atomic
 def skip(*, assignment: Assignment, annotator: AbstractBaseUser, reason: str) -> None:
     """Give the slot back to others. Skipping twice is skipping once."""
-    assignment, slot = locked(assignment, annotator)
+    assignment, _ = locked(assignment, annotator)
     if assignment.state == AssignmentState.SKIPPED:
         return
     must_be_held(assignment)
     assignment.move_to(AssignmentState.SKIPPED, skip_reason=reason[:200])
-    Slot.objects.filter(pk=slot.pk).update(free_from=Now())
+    Slot.objects.filter(pk=assignment.slot_id).update(free_from=Now())
 
 
-def locked(assignment: Assignment, annotator: AbstractBaseUser) -> tuple[Assignment, Slot]:
-    """The assignment and its slot, fresh and locked: the slot first, as in the queue, against deadlocks."""
+def locked(assignment: Assignment, annotator: AbstractBaseUser) -> tuple[Assignment, Project]:
+    """The assignment, fresh and locked, and its project: the slot first, as in the queue, against deadlocks."""
     if assignment.annotator_id != annotator.pk:
         raise NotYours(f"Assignment {assignment.pk} belongs to another annotator.")
-    slot = Slot.objects.select_for_update(of=["self"]).select_related("project").get(pk=assignment.slot_id)
-    return Assignment.objects.select_for_update().get(pk=assignment.pk), slot
+    if assignment.slot_id:
+        Slot.objects.select_for_update().get(pk=assignment.slot_id)
+    project = Project.objects.select_related("guidelines_version").get(comparisons=assignment.comparison_id)
+    return Assignment.objects.select_for_update().get(pk=assignment.pk), project
 
 
 def must_be_held(assignment: Assignment) -> None:

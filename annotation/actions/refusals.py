@@ -1,7 +1,5 @@
 """Why an answer, a draft or a skip cannot be kept."""
 
-from annotation.models import AssignmentState
-
 
 class AnswerRefused(Exception):
     """An answer, a draft or a skip that cannot be kept. The message is for the annotator."""

@@ -27,12 +27,11 @@ pytestmark = pytest.mark.django_db
 def submit(assignment, annotator, **changes):
     """Everything on its own rank, in the order of display, unless ``changes`` say otherwise."""
     order = assignment.display_order
-    arguments = {
-        "ranking": [[pk] for pk in order],
-        "strengths": ["better"] * (len(order) - 1),
-        "request_key": uuid.uuid4(),
-    }
-    return actions.submit_judgment(assignment=assignment, annotator=annotator, **(arguments | changes))
+    said = {"ranking": [[pk] for pk in order], "strengths": ["better"] * (len(order) - 1)} | changes
+    key = said.pop("request_key", None) or uuid.uuid4()
+    return actions.submit_judgment(
+        assignment=assignment, annotator=annotator, answer=actions.Answer(**said), request_key=key
+    )
 
 
 def let_lease_run_out(assignment):
@@ -421,14 +420,14 @@ def test_ties_are_refused_where_the_project_has_none(project, held, bob):
 
 
 def test_without_asking_for_strength_every_gap_gets_the_default(project, held, bob):
-    Project.objects.update(ask_strength=False)
+    Project.objects.update(strength_scale="none")
     assert submit(held, bob, strengths=["significantly_better"] * 3).strengths == ["better"] * 3
 
 
 def test_two_revisions_with_one_number_are_refused_by_the_database(held, bob):
     first = submit(held, bob)
     with (
-        pytest.raises(IntegrityError, match="one_judgment_per_annotator_comparison_and_revision"),
+        pytest.raises(IntegrityError, match="one_judgment_per_assignment_and_revision"),
         transaction.atomic(),
     ):
         Judgment.objects.create(

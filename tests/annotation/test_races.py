@@ -51,7 +51,7 @@ def test_eight_annotators_empty_the_queue_and_no_slot_goes_to_two(project, write
         while assignment := actions.claim_next(project=project, annotator=user):
             taken.append(assignment.slot_id)
             actions.submit_judgment(
-                assignment=assignment, annotator=user, ranking=[assignment.display_order], strengths=[],
+                assignment=assignment, annotator=user, answer=actions.Answer([assignment.display_order]),
                 request_key=uuid.uuid4(),
             )  # fmt: skip
         return taken
@@ -74,7 +74,7 @@ def test_eight_identical_submits_are_one_judgment(held, bob):
 
     def submit():
         return actions.submit_judgment(
-            assignment=held, annotator=bob, ranking=[held.display_order], strengths=[], request_key=key
+            assignment=held, annotator=bob, answer=actions.Answer([held.display_order]), request_key=key
         )
 
     judgments = at_once(*[submit] * 8)
@@ -96,7 +96,7 @@ def test_claims_and_submits_that_cross_do_not_deadlock(project, write, bob, char
                 break
             try:
                 actions.submit_judgment(
-                    assignment=assignment, annotator=user, ranking=[assignment.display_order], strengths=[],
+                    assignment=assignment, annotator=user, answer=actions.Answer([assignment.display_order]),
                     request_key=uuid.uuid4(),
                 )  # fmt: skip
             except actions.LeaseLost:

@@ -83,7 +83,7 @@ def test_a_second_start_goes_on_where_the_first_stopped(live_server):
 
 
 def test_a_project_without_ties_and_strengths_is_judged_too(live_server):
-    project = opened_project(2, allow_ties=False, ask_strength=False)
+    project = opened_project(2, allow_ties=False, strength_scale="none")
     assert annotate(project=project, url=live_server.url) == 6
     assert all(len(group) == 1 for judgment in Judgment.objects.all() for group in judgment.ranking)
 

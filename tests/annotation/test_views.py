@@ -57,10 +57,11 @@ def test_home_counts_what_is_done(client, project, held, bob):
 
 def test_staff_make_projects(staff):
     fields = {"name": "New one", "overlap": 3, "lease_seconds": 300, "allow_ties": "on", "guidelines": "Be kind."}
+    fields["strength_scale"] = "none"
     response = staff.post(reverse("annotation:project_new"), fields)
     made = Project.objects.get()
     assert response.url == made.get_absolute_url()
-    assert (made.overlap, made.allow_ties, made.ask_strength, made.guidelines) == (3, True, False, "Be kind.")
+    assert (made.overlap, made.allow_ties, made.strength_scale, made.guidelines) == (3, True, "none", "Be kind.")
 
 
 def test_a_name_that_is_taken_is_a_form_error(staff, project):
@@ -100,7 +101,7 @@ def test_the_project_page_counts_judgments_by_annotator_and_kind(staff, project,
     from annotation import actions
 
     actions.submit_judgment(
-        assignment=held, annotator=bob, ranking=[held.display_order], strengths=[], request_key=uuid.uuid4()
+        assignment=held, annotator=bob, answer=actions.Answer([held.display_order]), request_key=uuid.uuid4()
     )
     html = staff.get(project.get_absolute_url()).content.decode()
     assert "of 1 judgments" in html
@@ -108,7 +109,7 @@ def test_the_project_page_counts_judgments_by_annotator_and_kind(staff, project,
 
 
 def test_settings_are_saved_and_make_the_slots_that_they_ask_for(staff, project, comparison):
-    fields = {"name": "Capitals", "overlap": 2, "lease_seconds": 60, "guidelines": ""}
+    fields = {"name": "Capitals", "overlap": 2, "lease_seconds": 60, "guidelines": "", "strength_scale": "none"}
     assert staff.post(at("project_settings", project), fields).status_code == 302
     assert Slot.objects.count() == 2
 

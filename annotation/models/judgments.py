@@ -1,0 +1,142 @@
+"""Leases, and the judgments that come of them."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.urls import reverse
+
+from annotation.models.comparisons import Comparison, Purpose, Slot
+from annotation.models.members import JudgeKind
+from annotation.models.projects import GuidelinesVersion
+from sampling.lifecycle import Lifecycle
+
+
+class AssignmentState(models.TextChoices):
+    HELD = "held", "held"
+    SUBMITTED = "submitted", "submitted"
+    SKIPPED = "skipped", "skipped"
+    EXPIRED = "expired", "expired"
+
+
+class AssignmentPurpose(models.TextChoices):
+    """Why a comparison was handed out: what the comparison is for, or to decide what others disagree on."""
+
+    WORK = Purpose.WORK.value, "work"
+    GOLD = Purpose.GOLD.value, "gold"
+    QUALIFICATION = Purpose.QUALIFICATION.value, "qualification"
+    TRAINING = Purpose.TRAINING.value, "training"
+    REVIEW = "review", "review"
+
+
+class Assignment(Lifecycle):
+    """A lease: this annotator holds this slot, sees the completions in this order, until then.
+
+    Only work has a slot. What everybody is to judge (gold, qualification, training) and what a reviewer decides
+    is outside the queue: nobody else waits for it, and its lease never runs out.
+    """
+
+    TRANSITIONS = {
+        AssignmentState.HELD: (AssignmentState.SUBMITTED, AssignmentState.SKIPPED, AssignmentState.EXPIRED),
+        AssignmentState.SUBMITTED: (),
+        AssignmentState.SKIPPED: (),
+        AssignmentState.EXPIRED: (),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    state = models.CharField(max_length=10, choices=AssignmentState, default=AssignmentState.HELD)
+    purpose = models.CharField(max_length=15, choices=AssignmentPurpose, default=AssignmentPurpose.WORK)
+    slot = models.ForeignKey(Slot, null=True, blank=True, on_delete=models.CASCADE, related_name="assignments")
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="assignments")
+    display_order = ArrayField(models.BigIntegerField(), help_text="Completion ids as shown, first to last.")
+    leased_until = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    draft = models.JSONField(null=True, blank=True, help_text="The answer as it stood when last saved.")
+    skip_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["comparison", "annotator"],
+                condition=~models.Q(state="expired") & ~models.Q(purpose="review"),
+                name="one_live_assignment_per_annotator_and_comparison",
+            ),
+            models.UniqueConstraint(
+                fields=["comparison", "annotator"],
+                condition=~models.Q(state="expired") & models.Q(purpose="review"),
+                name="one_live_review_per_reviewer_and_comparison",
+            ),
+            models.UniqueConstraint(
+                fields=["slot"], condition=models.Q(state="held"), name="one_held_assignment_per_slot"
+            ),
+            models.UniqueConstraint(
+                fields=["slot"], condition=models.Q(state="submitted"), name="one_submitted_assignment_per_slot"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(purpose="work", slot__isnull=False)
+                | (~models.Q(purpose="work") & models.Q(slot__isnull=True)),
+                name="only_work_has_a_slot",
+            ),
+        ]
+
+    def get_absolute_url(self) -> str:
+        return reverse("annotation:assignment", args=[self.pk])
+
+
+class JudgmentQuerySet(models.QuerySet):
+    def current(self):
+        """Only the newest revision of each judgment."""
+        return self.filter(superseded_by__isnull=True)
+
+    def of_work(self):
+        """Only what may become data: of work that was not withdrawn, by annotators or by a reviewer's decision."""
+        return self.filter(comparison__purpose=Purpose.WORK, comparison__withdrawn_at__isnull=True)
+
+    def by_annotators(self):
+        """No reviewers' decisions: for agreement, where a decision is not one more opinion."""
+        return self.filter(is_decision=False)
+
+
+class Judgment(models.Model):
+    """One annotator's ranking of one comparison. Never edited: a correction is a revision that supersedes it."""
+
+    comparison = models.ForeignKey(Comparison, on_delete=models.PROTECT, related_name="judgments")
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="judgments")
+    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="judgments")
+    kind = models.CharField(max_length=10, choices=JudgeKind)
+    is_decision = models.BooleanField(
+        default=False, help_text="A reviewer's, which takes precedence over the annotators' judgments."
+    )
+    ranking = models.JSONField(help_text="Groups of completion ids, best first; ids in one group are tied.")
+    strengths = models.JSONField(default=list, help_text="One strength between each two neighbouring groups.")
+    marks = models.JSONField(
+        default=dict, blank=True, help_text="By completion id: safety, aspects and defects, as far as they were asked."
+    )
+    all_bad = models.BooleanField(default=False, help_text="The annotator found every completion bad.")
+    rationale = models.TextField(blank=True)
+    seconds_spent = models.FloatField(null=True, blank=True)
+    guidelines_version = models.ForeignKey(
+        GuidelinesVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="judgments",
+        help_text="What was in force when it was given.",
+    )  # fmt: skip
+    revision = models.PositiveIntegerField(default=1)
+    supersedes = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="superseded_by"
+    )
+    request_key = models.UUIDField(unique=True, help_text="A repeated submit with one key is one judgment.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = JudgmentQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["assignment", "revision"], name="one_judgment_per_assignment_and_revision"),
+            models.CheckConstraint(
+                condition=models.Q(revision=1, supersedes__isnull=True)
+                | models.Q(revision__gt=1, supersedes__isnull=False),
+                name="only_a_later_revision_supersedes",
+            ),
+        ]

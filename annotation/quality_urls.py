@@ -1,0 +1,3 @@
+"""Addresses of agreement and of annotators' figures."""
+
+urlpatterns = []

@@ -1,0 +1,3 @@
+"""Addresses of comparisons, reviews, flags and known answers."""
+
+urlpatterns = []
