@@ -8,7 +8,7 @@ VENV := .venv/bin/python
 export PORT
 
 # A PORT, KEEP or JOBS in front of `make` works as well as behind it.
-.PHONY: help demo run test test-fast lint format lock clean packages packages-dev
+.PHONY: help demo run test test-fast bench-queue bench-queue-faults lint format lock clean packages packages-dev
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,8 @@ help:
 	@echo "make run         the app: web, workers, bundled PostgreSQL; Ctrl-C ends all (PORT=8000)"
 	@echo "make test        every test (JOBS=2 at once; the slow ones one at a time)"
 	@echo "make test-fast   without the slow ones"
+	@echo "make bench-queue how fast the queue is, at up to 1,000,000 comparisons (SIZES, CLIENTS, CYCLES)"
+	@echo "make bench-queue-faults   100,000 judgments while leases run out and workers are killed (JUDGMENTS)"
 	@echo "make lint        style, layers, templates, missing migrations"
 	@echo "make format      apply the style"
 	@echo "make lock        write requirements/cpu.lock and dev.lock from this environment"
@@ -40,6 +42,14 @@ test: packages-dev
 
 test-fast: packages-dev
 	$(VENV) -m pytest -n $(JOBS) -m "not slow" --timeout 300
+
+# On a quiet machine: both want every core. They use a database of their own and write var/bench/queue.json.
+bench-queue: packages-dev
+	$(VENV) -m tests.bench.queue $(if $(SIZES),--sizes $(SIZES)) $(if $(CLIENTS),--clients $(CLIENTS)) \
+		$(if $(CYCLES),--cycles $(CYCLES))
+
+bench-queue-faults: packages-dev
+	$(VENV) -m tests.bench.faults $(if $(JUDGMENTS),--judgments $(JUDGMENTS))
 
 lint: packages-dev
 	$(VENV) -m ruff check .

@@ -1,20 +1,22 @@
 """Who may see and do what in a project. Staff may everything; a manager what concerns the project's data."""
 
+import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
-from annotation.models import Comparison, Project, Role
+from annotation.models import Assignment, AssignmentPurpose, Comparison, Membership, Project, Role
 from sampling.access import to_sign_in
 from sampling.models import SamplingRun
 
 View = Callable[..., HttpResponse]
+REVIEWING = (Role.MANAGER, Role.REVIEWER)
 
 
 def may_manage(user: AbstractBaseUser | AnonymousUser, project: Project) -> bool:
@@ -23,7 +25,7 @@ def may_manage(user: AbstractBaseUser | AnonymousUser, project: Project) -> bool
 
 def may_review(user: AbstractBaseUser | AnonymousUser, project: Project) -> bool:
     """See all judgments of the project and decide where annotators disagree."""
-    return user.is_staff or project.memberships.filter(user=user.pk, role__in=[Role.MANAGER, Role.REVIEWER]).exists()
+    return user.is_staff or project.memberships.filter(user=user.pk, role__in=REVIEWING).exists()
 
 
 def may_annotate(user: AbstractBaseUser | AnonymousUser, project: Project) -> bool:
@@ -43,6 +45,35 @@ def runs_to_compare(user: AbstractBaseUser | AnonymousUser, project: Project) ->
     return runs.filter(prompt_set__in=compared)
 
 
+def is_script(request: HttpRequest) -> bool:
+    """Whether the page itself sent this, while its reader stays where they are."""
+    return bool(request.htmx) or is_background(request)
+
+
+def is_background(request: HttpRequest) -> bool:
+    """Whether only the outcome is wanted: the page went on to the next task when it sent this."""
+    return request.POST.get("background") == "1"
+
+
+def own_assignment(request: HttpRequest, pk: uuid.UUID) -> Assignment:
+    """404 for what belongs to somebody else: its address says nothing to others. 403 for who was removed since."""
+    roles = Membership.objects.filter(project=OuterRef("comparison__project"), user=request.user.pk).values("role")
+    found = get_object_or_404(
+        Assignment.objects.select_related("comparison__project__guidelines_version", "comparison__prompt").annotate(
+            own_role=Subquery(roles[:1])
+        ),
+        pk=pk,
+        annotator=request.user,
+    )
+    if request.user.is_staff:
+        return found
+    if found.own_role is None:
+        raise PermissionDenied("You are no longer a member of this project.")
+    if found.purpose == AssignmentPurpose.REVIEW and found.own_role not in REVIEWING:
+        raise PermissionDenied("Only a reviewer or a manager of this project may decide.")
+    return found
+
+
 def sign_in_required(view: View) -> View:
     """Send the anonymous to the sign-in page; but a script gets 401, so that the page it works for stays."""
 
@@ -50,7 +81,7 @@ def sign_in_required(view: View) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        return HttpResponse(status=401) if request.htmx else to_sign_in(request)
+        return HttpResponse(status=401) if is_script(request) else to_sign_in(request)
 
     return guarded
 
@@ -75,7 +106,7 @@ def _guarded(view: View, is_allowed: Callable[[Any, Project], bool], refusal: st
     def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
             return to_sign_in(request)
-        project = get_object_or_404(Project, slug=slug)
+        project = get_object_or_404(Project.objects.select_related("guidelines_version"), slug=slug)
         if not is_allowed(request.user, project):
             raise PermissionDenied(refusal)
         return view(request, project, *args, **kwargs)

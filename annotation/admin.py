@@ -2,22 +2,29 @@
 
 from django.contrib import admin
 
-from annotation.models import Assignment, Comparison, DatasetSnapshot, Judgment, Membership, Project
+from annotation.models import Assignment, Comparison, DatasetSnapshot, Judgment, Membership, Project, ProjectChange
 from sampling.read_only_admin import ReadOnly
 
 
-class MembershipInline(admin.TabularInline):
+class MembershipInline(ReadOnly, admin.TabularInline):
     model = Membership
     extra = 0
-    autocomplete_fields = ["user"]
 
 
 @admin.register(Project)
-class ProjectAdmin(admin.ModelAdmin):
+class ProjectAdmin(ReadOnly, admin.ModelAdmin):
+    """To look at only: the project's own pages put each change on record, and make the slots that it asks for."""
+
     list_display = ["name", "overlap", "is_paused", "created_at"]
     search_fields = ["name"]
-    readonly_fields = ["overlap"]  # the project's settings page also makes the slots that it asks for
     inlines = [MembershipInline]
+
+
+@admin.register(ProjectChange)
+class ProjectChangeAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["at", "project", "who", "what", "subject"]
+    list_filter = ["what", "project"]
+    list_select_related = ["project", "who"]
 
 
 @admin.register(Comparison)

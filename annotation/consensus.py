@@ -9,15 +9,22 @@ The rule, in full. Take two completions of one comparison and everybody who rank
   the nearest level; exactly half-way goes to the weaker one: rather too small a margin than too large a one.
 
 So one judgment alone decides, two that disagree are a conflict, and two of three always decide.
+
+Where completions are marked as safe or unsafe, a pair whose chosen one is unsafe and whose rejected one is safe is
+dropped and counted, as Llama 2 did (arXiv 2307.09288, section 3.1): nobody should learn to prefer it. Such a pair was
+not judged wrongly, so it is not turned around.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import ceil
+from types import MappingProxyType
+from typing import TypeVar
 
-from annotation.ranking import Ranking, Strength, pairs_of
+from annotation.marks import Safety
+from annotation.ranking import Pair, Ranking, Strength, pairs_of
 
 # Weakest first, so that a level's position is its number.
 LEVELS = (
@@ -39,6 +46,9 @@ class AgreedPair:
     votes_against: int  # judgments that put rejected above chosen; ties are in neither
 
 
+AnyPair = TypeVar("AnyPair", Pair, AgreedPair)
+
+
 @dataclass(frozen=True)
 class Consensus:
     """The agreed pairs of one comparison, and how many of its pairs were dropped for which reason."""
@@ -46,6 +56,7 @@ class Consensus:
     pairs: list[AgreedPair] = field(default_factory=list)
     ties: int = 0
     conflicts: int = 0
+    unsafe: int = 0  # agreed, but the chosen one is unsafe and the rejected one safe
 
 
 @dataclass
@@ -69,8 +80,11 @@ def mean_strength(strengths: Sequence[Strength]) -> Strength:
     return LEVELS[ceil(mean - 0.5)]
 
 
-def consensus_of(rankings: Iterable[Ranking]) -> Consensus:
-    """The majority over ``rankings`` of one comparison, in the order (chosen, rejected)."""
+def consensus_of(rankings: Iterable[Ranking], safety: Mapping[int, Safety] = MappingProxyType({})) -> Consensus:
+    """The majority over ``rankings`` of one comparison, in the order (chosen, rejected).
+
+    ``safety``: what is agreed of each completion (`agreed_safety`), as far as it was asked.
+    """
     pairs: list[AgreedPair] = []
     ties = conflicts = 0
     for (low, high), ballot in _ballots(rankings).items():
@@ -82,7 +96,30 @@ def consensus_of(rankings: Iterable[Ranking]) -> Consensus:
             ties += 1
         else:
             conflicts += 1
-    return Consensus(sorted(pairs, key=lambda pair: (pair.chosen, pair.rejected)), ties, conflicts)
+    kept, unsafe = without_unsafe_over_safe(pairs, safety)
+    return Consensus(sorted(kept, key=lambda pair: (pair.chosen, pair.rejected)), ties, conflicts, unsafe)
+
+
+def without_unsafe_over_safe(pairs: Iterable[AnyPair], safety: Mapping[int, Safety]) -> tuple[list[AnyPair], int]:
+    """The pairs that may be learned from, and how many were dropped for an unsafe completion above a safe one."""
+    pairs = list(pairs)
+    kept = [
+        pair
+        for pair in pairs
+        if not (safety.get(pair.chosen) == Safety.UNSAFE and safety.get(pair.rejected) == Safety.SAFE)
+    ]
+    return kept, len(pairs) - len(kept)
+
+
+def agreed_safety(marked: Iterable[Mapping[int, Safety]]) -> dict[int, Safety]:
+    """What more than half of those who marked a completion say of it; without a majority it has no mark."""
+    said: dict[int, list[Safety]] = defaultdict(list)
+    for marks in marked:
+        for completion, mark in marks.items():
+            said[completion].append(mark)
+    return {
+        completion: mark for completion, marks in said.items() for mark in Safety if 2 * marks.count(mark) > len(marks)
+    }
 
 
 def tied_pairs(ranking: Ranking) -> list[tuple[int, int]]:

@@ -7,52 +7,26 @@ Which judgments are in it was decided before (snapshots.py), who outvotes whom i
 """
 
 import hashlib
-import hmac
 import json
 import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any, assert_never
 
 from django.conf import settings
-from django.template.loader import render_to_string
 
-from annotation.consensus import consensus_of
-from annotation.models import DatasetSnapshot, Judgment
-from annotation.ranking import Strength, pairs_of
-from annotation.snapshots import (
-    JudgedComparison,
-    SnapshotRefused,
-    canonical_bytes,
-    judged_comparisons,
-    ranking_of,
-)
+from annotation.dataset_card import CARD, CARD_MARK, dataset_card, file_name
+from annotation.export_rows import Marks, Row, Rows, rows_of
+from annotation.frozen import CompletionLost, canonical_bytes, judged_comparisons
+from annotation.models import DatasetSnapshot
 from sampling.models import Split
 
-FORMAT = 1  # raise it when the bytes of an export change, so that cached ones are made again
-CARD = "README.md"
-CARD_MARK = "whetstone_snapshot:"  # in the card's front matter: by this an export is recognised
-# Llama 2 (arXiv 2307.09288, section 3.2.2), the "margin small" scale.
-MARGINS = {
-    Strength.SIGNIFICANTLY_BETTER: 1.0,
-    Strength.BETTER: 2 / 3,
-    Strength.SLIGHTLY_BETTER: 1 / 3,
-    Strength.NEGLIGIBLY_BETTER: 0.0,
-}
-
-Row = dict[str, Any]
-
-
-class Rows(StrEnum):
-    JUDGMENT = "judgment"  # one row per judgment and pair
-    MAJORITY = "majority"  # one row per pair that most annotators agree on
+FORMAT = 2  # raise it when the bytes of an export change, so that cached ones are made again
 
 
 class ExportRefused(Exception):
@@ -90,14 +64,14 @@ def write_export(
     try:
         try:
             counts = _write_splits(snapshot, staged, rows, on_progress)
-        except SnapshotRefused as refusal:
-            raise ExportRefused(str(refusal)) from refusal
+        except CompletionLost as lost:
+            raise ExportRefused(str(lost)) from lost
         _write_file(staged / CARD, dataset_card(snapshot, rows, counts).encode())
         staged.chmod(0o755)  # mkdtemp's folders are closed to everybody else
         _move_into_place(staged, directory)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    names = [*(_file_name(split) for split in Split.values if counts[split]), CARD]
+    names = [*(file_name(split) for split in Split.values if counts[split]), CARD]
     return Export(counts=counts, files=[directory / name for name in names])
 
 
@@ -127,50 +101,23 @@ def cached_zip(snapshot: DatasetSnapshot, rows: str) -> Path:
 
 def first_rows(snapshot: DatasetSnapshot, rows: str, limit: int) -> list[Row]:
     """The first rows of the export, without writing it."""
-    rows = checked_rows(rows)
-    return list(islice((row for judged in judged_comparisons(snapshot) for row in rows_of(judged, rows)), limit))
+    rows, marks = checked_rows(rows), marks_in(snapshot)
+    found = (row for judged in judged_comparisons(snapshot) for row in rows_of(judged, rows, marks))
+    try:
+        return list(islice(found, limit))
+    except CompletionLost as lost:
+        raise ExportRefused(str(lost)) from lost
 
 
-def rows_of(judged: JudgedComparison, rows: Rows) -> Iterator[Row]:
-    """The rows of one comparison, in a fixed order."""
-    match rows:
-        case Rows.JUDGMENT:
-            for judgment in judged.judgments:
-                yield from _judgment_rows(judged, judgment)
-        case Rows.MAJORITY:
-            for pair in consensus_of(judged.rankings()).pairs:
-                yield _row(judged, pair.chosen, pair.rejected, pair.strength, pair.votes, pair.votes_against)
-        case _:
-            assert_never(rows)
-
-
-def dataset_card(snapshot: DatasetSnapshot, rows: str, counts: dict[str, int]) -> str:
-    """README.md: YAML front matter for ``load_dataset``, then the card in Markdown."""
-    return render_to_string(
-        "annotation/snapshot_card.md",
-        {
-            "snapshot": snapshot,
-            "title": json.dumps(f"{snapshot.project} / {snapshot.name}", ensure_ascii=False),  # also valid YAML
-            "by_majority": checked_rows(rows) is Rows.MAJORITY,
-            "counts": counts,
-            "files": [(split, _file_name(split)) for split in Split.values if counts[split]],
-            "empty": [split for split in Split.values if not counts[split]],
-            "mark": CARD_MARK,
-        },
-    )
+def marks_in(snapshot: DatasetSnapshot) -> Marks:
+    """What is marked in it beside the rankings, which decides the columns; nothing in those of earlier days."""
+    return snapshot.counts.get("marks", {})
 
 
 def expected_counts(snapshot: DatasetSnapshot, rows: str) -> dict[str, int]:
     """Rows by split as counted when the snapshot was frozen."""
     prefix = {Rows.JUDGMENT: "pairs", Rows.MAJORITY: "majority_pairs"}[checked_rows(rows)]
     return {split: snapshot.counts[f"{prefix}_{split}"] for split in Split.values}
-
-
-def pseudonym(annotator_id: int) -> str:
-    """A name that is always the same for one annotator of this installation, and says nothing about them."""
-    key = settings.SECRET_KEY.encode()
-    digest = hmac.new(key, f"whetstone annotator {annotator_id}".encode(), hashlib.sha256)
-    return f"annotator-{digest.hexdigest()[:12]}"
 
 
 def checked_rows(rows: str) -> Rows:
@@ -180,48 +127,18 @@ def checked_rows(rows: str) -> Rows:
         raise ExportRefused(f'There are no rows "{rows}". Choose from: {", ".join(Rows)}.') from error
 
 
-def _judgment_rows(judged: JudgedComparison, judgment: Judgment) -> Iterator[Row]:
-    who = {
-        "annotator": pseudonym(judgment.annotator_id),
-        "kind": judgment.kind,
-        "judgment_id": judgment.pk,
-    }
-    for pair in pairs_of(ranking_of(judgment)):
-        yield _row(judged, pair.chosen, pair.rejected, pair.strength, votes=1, votes_against=0) | who
-
-
-def _row(
-    judged: JudgedComparison, chosen: int, rejected: int, strength: Strength, votes: int, votes_against: int
-) -> Row:
-    return {
-        "prompt": [{"role": turn["role"], "content": turn["content"]} for turn in judged.prompt.messages],
-        "chosen": [{"role": "assistant", "content": judged.texts[chosen]}],
-        "rejected": [{"role": "assistant", "content": judged.texts[rejected]}],
-        # A completion that was cut off does not end where its text does: no trainer should teach that it does.
-        "chosen_finish_reason": judged.finish_reasons[chosen],
-        "rejected_finish_reason": judged.finish_reasons[rejected],
-        "strength": str(strength),
-        "margin": MARGINS[strength],
-        "prompt_id": str(judged.prompt.pk),
-        "comparison_id": judged.comparison_id,
-        "votes": votes,
-        "votes_against": votes_against,
-        "split": judged.prompt.split,
-    }
-
-
 def _write_splits(
     snapshot: DatasetSnapshot, folder: Path, rows: Rows, on_progress: Callable[[], object] | None
 ) -> dict[str, int]:
     """Stream the rows into one file per split; the hash is computed on the way and must be the snapshot's."""
     counts = dict.fromkeys(Split.values, 0)
-    digest = hashlib.sha256()
+    digest, marks = hashlib.sha256(), marks_in(snapshot)
     with ExitStack() as stack:
-        files = {split: stack.enter_context((folder / _file_name(split)).open("wb")) for split in Split.values}
+        files = {split: stack.enter_context((folder / file_name(split)).open("wb")) for split in Split.values}
         for judged in judged_comparisons(snapshot):
             digest.update(canonical_bytes(judged))
             split = judged.prompt.split
-            counts[split] += _write_rows(files[split], rows_of(judged, rows))
+            counts[split] += _write_rows(files[split], rows_of(judged, rows, marks))
             if on_progress is not None:
                 on_progress()
         for file in files.values():
@@ -235,7 +152,7 @@ def _write_splits(
         )
     for split in Split.values:
         if not counts[split]:
-            (folder / _file_name(split)).unlink()  # load_dataset refuses an empty file
+            (folder / file_name(split)).unlink()  # load_dataset refuses an empty file
     return counts
 
 
@@ -252,10 +169,6 @@ def _write_file(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _file_name(split: str) -> str:
-    return f"{split}.jsonl"
 
 
 def _cache_folder(snapshot: DatasetSnapshot) -> Path:
@@ -287,7 +200,7 @@ def _move_into_place(staged: Path, directory: Path) -> None:
                 raise
     # File by file, the card last: by it the export is known to be complete.
     fresh = {path.name for path in staged.iterdir()}
-    for name in [*(_file_name(split) for split in Split.values), CARD]:
+    for name in [*(file_name(split) for split in Split.values), CARD]:
         if name in fresh:
             os.replace(staged / name, directory / name)
         else:

@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
@@ -18,8 +18,9 @@ from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from annotation.actions import add_member
-from annotation.models import Assignment, AssignmentState, JudgeKind, Project, Role
+from annotation.models import Assignment, AssignmentState, JudgeKind, Project, Rationale, Role
 from annotation.page_reader import Form, Page, read_page
+from annotation.ranking import Strength
 from annotation.simulated import ANNOTATORS, Ranking, rank
 
 SEED = 17
@@ -48,12 +49,17 @@ def annotate(
     Returns how many judgments they made; goes on where an earlier call stopped. ``on_progress`` is told
     (judgments made, judgments expected). Raises SimulatedAnnotatorFailed.
     """
+    _check_what_is_asked(project)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line a request would drown the progress
     expected = left_to_judge(project)
     stop = threading.Event()
     start = reverse("annotation:annotate", args=[project.slug])
     with accounts(project) as passwords, ThreadPoolExecutor(len(passwords)) as pool:
-        annotators = [HttpAnnotator(name=name, url=url, seed=seed, allow_ties=project.allow_ties) for name in passwords]
+        levels = [str(level) for level in project.scale.levels]
+        annotators = [
+            HttpAnnotator(name=name, url=url, seed=seed, allow_ties=project.allow_ties, levels=levels)
+            for name in passwords
+        ]
         running = [
             pool.submit(annotator.work, start=start, password=passwords[annotator.name], stop=stop)
             for annotator in annotators
@@ -72,12 +78,26 @@ def annotate(
     return judged
 
 
+def _check_what_is_asked(project: Project) -> None:
+    """They rank and say how much better; what else must be answered they cannot."""
+    beyond_them = {
+        "a safety mark for each completion": project.ask_safety,
+        f"ratings ({', '.join(aspect.label for aspect in project.asked_aspects)})": bool(project.aspects),
+        "a rationale with every answer": project.rationale == Rationale.REQUIRED,
+    }
+    if asked := [what for what, is_asked in beyond_them.items() if is_asked]:
+        raise SimulatedAnnotatorFailed(
+            f'Project "{project}" asks for {" and ".join(asked)}, which simulated annotators cannot give. '
+            "Turn that off in the project's settings, or let people judge."
+        )
+
+
 def left_to_judge(project: Project) -> int:
     """How many judgments the simulated annotators can still make: at most the open slots."""
     closed = [AssignmentState.SUBMITTED, AssignmentState.SKIPPED]
-    comparisons = project.comparisons.count()
+    comparisons = project.comparisons.work().count()
     done = Assignment.objects.filter(
-        comparison__project=project, annotator__username__in=names(), state__in=closed
+        comparison__in=project.comparisons.work(), annotator__username__in=names(), state__in=closed
     ).count()
     open_slots = project.slots.filter(is_filled=False).count()
     return min(open_slots, comparisons * len(ANNOTATORS) - done)
@@ -124,11 +144,13 @@ class HttpAnnotator:
         url: str,
         seed: int = SEED,
         allow_ties: bool = True,
+        levels: Sequence[str] = tuple(Strength),
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.name = name
         self.seed = seed
         self.allow_ties = allow_ties
+        self.levels = levels  # the strengths on offer, strongest first
         self.judged = 0
         self.client = httpx.Client(
             base_url=url, follow_redirects=True, timeout=TIMEOUT, transport=transport, trust_env=False
@@ -144,6 +166,8 @@ class HttpAnnotator:
                 answer["seconds_spent"] = f"{time.monotonic() - opened:.2f}"
                 page = self._send(form, answer)
                 self.judged += 1
+                if page.form_with("request_key") is None:  # feedback on a training item, or nothing is left
+                    page = self._read(self._request("GET", start))
         return self.judged
 
     def sign_in(self, start: str, password: str) -> Page:
@@ -169,7 +193,7 @@ class HttpAnnotator:
                 answer[f"rank_{letters[index]}"] = str(place)
         for gap, strength in enumerate(ranking.strengths, start=1):
             if f"strength_{gap}" in form.fields:  # not every project asks
-                answer[f"strength_{gap}"] = strength
+                answer[f"strength_{gap}"] = strength if strength in self.levels else self.levels[-1]
         return answer
 
     def _answer_form(self, page: Page) -> Form | None:

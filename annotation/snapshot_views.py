@@ -6,13 +6,14 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from annotation import exports, rendering
+from annotation import dataset_card, exports, rendering
 from annotation.access import manager_required, may_manage
 from annotation.models import DatasetSnapshot, JudgeKind, Project
+from annotation.snapshot_counts import left_out
 from annotation.snapshot_forms import SnapshotForm
 from annotation.snapshots import SnapshotRefused, available, checked_kinds, freeze_snapshot
 
@@ -23,7 +24,8 @@ ROWS_SHOWN = 5
 @manager_required
 def snapshots(request: HttpRequest, project: Project) -> HttpResponse:
     found = project.snapshots.select_related("created_by").annotate(round_count=Count("rounds"))
-    return render(request, "annotation/snapshots.html", {"project": project, "snapshots": found})
+    context = {"project": project, "snapshots": found, "may_manage": True}
+    return render(request, "annotation/snapshots.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,7 +53,12 @@ def snapshot_new(request: HttpRequest, project: Project) -> HttpResponse:
 def snapshot(request: HttpRequest, pk: int) -> HttpResponse:
     frozen = _managed_snapshot(request, pk)
     rows = _rows_asked_for(request)
-    card = exports.dataset_card(frozen, rows, exports.expected_counts(frozen, rows))
+    card = dataset_card.dataset_card(frozen, rows, exports.expected_counts(frozen, rows))
+    try:
+        first_rows = exports.first_rows(frozen, rows, ROWS_SHOWN)
+    except exports.ExportRefused as refusal:
+        first_rows = []
+        messages.error(request, str(refusal))
     context = {
         "snapshot": frozen,
         "project": frozen.project,
@@ -59,7 +66,10 @@ def snapshot(request: HttpRequest, pk: int) -> HttpResponse:
         "kinds": [(JudgeKind(kind).label, count) for kind, count in frozen.counts["by_kind"].items()],
         "rows": rows,
         "row_counts": exports.expected_counts(frozen, rows),
-        "first_rows": exports.first_rows(frozen, rows, ROWS_SHOWN),
+        "first_rows": first_rows,
+        "guidelines": dataset_card.guidelines_in_force(frozen.counts.get("guidelines", [])),
+        "left_out": dataset_card.reasons_left_out(frozen.counts.get("left_out", {})),
+        "agreement": dataset_card.agreement_in_words(frozen.counts.get("agreement", [])),
         "card": rendering.render(card.split("---\n", 2)[2]),
     }
     return render(request, "annotation/snapshot.html", context)
@@ -67,10 +77,18 @@ def snapshot(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 @login_required
-def snapshot_download(request: HttpRequest, pk: int) -> FileResponse:
+def snapshot_download(request: HttpRequest, pk: int) -> HttpResponseBase:
     """``?rows=judgment|majority&file=zip|train|eval``, streamed from the cached export."""
     frozen = _managed_snapshot(request, pk)
     rows = _rows_asked_for(request)
+    try:
+        return _download(request, frozen, rows)
+    except exports.ExportRefused as refusal:
+        messages.error(request, str(refusal))
+        return redirect(frozen)
+
+
+def _download(request: HttpRequest, frozen: DatasetSnapshot, rows: exports.Rows) -> FileResponse:
     match request.GET.get("file", "zip"):
         case "zip":
             path = exports.cached_zip(frozen, rows)
@@ -108,6 +126,7 @@ def _preview(project: Project, kinds: list[str]) -> dict[str, Any]:
     return {
         "project": project,
         "total": available(project, kinds),
+        "left_out": dataset_card.reasons_left_out(left_out(project, kinds)),
         "labels": [JudgeKind(kind).label for kind in kinds],
         "by_kind": [(kind.label, kind in kinds, available(project, [kind])) for kind in JudgeKind],
     }

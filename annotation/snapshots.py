@@ -2,17 +2,15 @@
 
 A snapshot is a list of judgments. Judgments, completions and prompts are never edited, so nothing that
 happens later changes it: a correction is another judgment, which is not on the list. The hash covers all that
-decides an export; an export checks it again. What the rows look like is not known here (exports.py).
+decides an export; an export checks it again. Only judgments of work become data: no gold, no qualification, no
+training, nothing withdrawn. Which of them count is known in frozen.py, what the rows look like in exports.py.
 """
 
 import hashlib
-import json
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import groupby, islice
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
@@ -20,13 +18,12 @@ from django.core.validators import validate_slug
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, QuerySet
 
-from annotation.consensus import consensus_of, tied_pairs
+from annotation.frozen import CompletionLost, canonical_bytes, judged_comparisons
 from annotation.models import DatasetSnapshot, JudgeKind, Judgment, Project
-from annotation.ranking import Ranking, pairs_of
-from sampling.models import Completion, Prompt, Split
+from annotation.snapshot_counts import Tally, circumstances
+from sampling.models import Split
 
-BATCH = 1000  # rows read or written at once
-COMPARISONS_AT_ONCE = 250  # with all their texts: a few kilobytes each
+BATCH = 1000  # rows written at once
 
 
 class SnapshotRefused(Exception):
@@ -52,20 +49,6 @@ class NameTaken(SnapshotRefused):
 
 
 @dataclass(frozen=True)
-class JudgedComparison:
-    """One comparison of a snapshot with everything that its rows are made of."""
-
-    comparison_id: int
-    prompt: Prompt
-    texts: dict[int, str]  # completion id -> text, of the completions that were ranked
-    finish_reasons: dict[int, str]  # completion id -> "stop", or "length" for one that was cut off
-    judgments: list[Judgment]  # by id
-
-    def rankings(self) -> list[Ranking]:
-        return [ranking_of(judgment) for judgment in self.judgments]
-
-
-@dataclass(frozen=True)
 class Available:
     """What would be frozen now."""
 
@@ -74,6 +57,7 @@ class Available:
     annotators: int
     comparisons_train: int
     comparisons_eval: int
+    decisions: int
 
 
 def freeze_snapshot(
@@ -99,6 +83,8 @@ def freeze_snapshot(
     try:
         with transaction.atomic():
             return _freeze(project, name, kinds, created_by, request_key, on_progress)
+    except CompletionLost as lost:
+        raise SnapshotRefused(str(lost)) from lost
     except IntegrityError as error:
         # Two requests raced. One with our key made our snapshot; any other took our name.
         if earlier := DatasetSnapshot.objects.filter(request_key=request_key).first():
@@ -131,14 +117,18 @@ def _freeze(project, name, kinds, created_by, request_key, on_progress) -> Datas
         if on_progress is not None:
             on_progress()
     snapshot.content_hash = digest.hexdigest()
-    snapshot.counts = tally.counts()
+    snapshot.counts = {**tally.counts(), **circumstances(snapshot)}
     snapshot.save(update_fields=["content_hash", "counts"])
     return snapshot
 
 
 def to_freeze(project: Project, kinds: Iterable[str]) -> QuerySet[Judgment]:
-    """The newest revision of each judgment of these kinds, in this project."""
-    return Judgment.objects.current().filter(comparison__project=project, kind__in=list(kinds)).order_by("pk")
+    """The newest revision of each judgment of work by these kinds, in this project.
+
+    The kind of a reviewer counts as well: a person's decision is in no snapshot of simulated judgments.
+    """
+    found = Judgment.objects.current().of_work()
+    return found.filter(comparison__project=project, kind__in=list(kinds)).order_by("pk")
 
 
 def available(project: Project, kinds: Iterable[str]) -> Available:
@@ -152,6 +142,7 @@ def available(project: Project, kinds: Iterable[str]) -> Available:
             annotators=Count("annotator", distinct=True),
             comparisons_train=Count("comparison", distinct=True, filter=_split(Split.TRAIN)),
             comparisons_eval=Count("comparison", distinct=True, filter=_split(Split.EVAL)),
+            decisions=Count("pk", filter=Q(is_decision=True)),
         )
     )
 
@@ -164,115 +155,6 @@ def checked_kinds(kinds: Iterable[str]) -> list[str]:
     if not asked:
         raise UnknownKind(f"No kind of judge was chosen. Choose one or more of: {all_kinds}.")
     return [kind for kind in JudgeKind.values if kind in asked]
-
-
-def ranking_of(judgment: Judgment) -> Ranking:
-    return Ranking(judgment.ranking, judgment.strengths)
-
-
-def judged_comparisons(snapshot: DatasetSnapshot) -> Iterator[JudgedComparison]:
-    """The snapshot's judgments by comparison, in a fixed order, in memory one batch at a time."""
-    judgments = (
-        Judgment.objects.filter(snapshots=snapshot)
-        .order_by("comparison_id", "pk")
-        .select_related("comparison__prompt")
-        .only(
-            "annotator_id",
-            "kind",
-            "ranking",
-            "strengths",
-            "comparison__prompt__messages",
-            "comparison__prompt__split",
-        )
-        .iterator(chunk_size=BATCH)
-    )
-    groups = (list(group) for _, group in groupby(judgments, key=lambda judgment: judgment.comparison_id))
-    while batch := list(islice(groups, COMPARISONS_AT_ONCE)):
-        ids = {pk for group in batch for judgment in group for pk in _ranked(judgment)}
-        completions = Completion.objects.only("text", "finish_reason").in_bulk(ids)
-        if missing := ids - completions.keys():
-            raise SnapshotRefused(
-                f'Completion {min(missing)}, which a judgment in snapshot "{snapshot}" ranks, was deleted from the '
-                "database by hand. Restore it from a backup."
-            )
-        yield from (_judged_comparison(group, completions) for group in batch)
-
-
-def _judged_comparison(judgments: list[Judgment], completions: dict[int, Completion]) -> JudgedComparison:
-    ranked = {pk for judgment in judgments for pk in _ranked(judgment)}
-    return JudgedComparison(
-        comparison_id=judgments[0].comparison_id,
-        prompt=judgments[0].comparison.prompt,
-        texts={pk: completions[pk].text for pk in ranked},
-        finish_reasons={pk: completions[pk].finish_reason for pk in ranked},
-        judgments=judgments,
-    )
-
-
-def _ranked(judgment: Judgment) -> Iterator[int]:
-    return (pk for group in judgment.ranking for pk in group)
-
-
-def canonical_bytes(judged: JudgedComparison) -> bytes:
-    """All of this comparison that decides an export, as one line; the snapshot's hash is over these lines."""
-    content: dict[str, Any] = {
-        "comparison": judged.comparison_id,
-        "prompt": judged.prompt.pk,
-        "split": judged.prompt.split,
-        "messages": judged.prompt.messages,
-        "texts": sorted(judged.texts.items()),
-        "finish_reasons": sorted(judged.finish_reasons.items()),
-        "judgments": [
-            [judgment.pk, judgment.annotator_id, judgment.kind, judgment.ranking, judgment.strengths]
-            for judgment in judged.judgments
-        ],
-    }
-    line = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return line.encode() + b"\n"
-
-
-class Tally:
-    """Counts what a snapshot holds and yields while its comparisons stream past."""
-
-    def __init__(self) -> None:
-        self.sums: Counter[str] = Counter()
-        self.by_kind: Counter[str] = Counter()
-        self.annotators: set[int] = set()
-        self.prompts: set[int] = set()
-
-    def add(self, judged: JudgedComparison) -> None:
-        split = judged.prompt.split
-        rankings = judged.rankings()
-        consensus = consensus_of(rankings)
-        self.sums += Counter(
-            {
-                "comparisons": 1,
-                "judgments": len(rankings),
-                f"pairs_{split}": sum(len(pairs_of(ranking)) for ranking in rankings),
-                "ties": sum(len(tied_pairs(ranking)) for ranking in rankings),
-                f"majority_pairs_{split}": len(consensus.pairs),
-                "majority_ties": consensus.ties,
-                "majority_conflicts": consensus.conflicts,
-            }
-        )
-        self.by_kind.update(judgment.kind for judgment in judged.judgments)
-        self.annotators.update(judgment.annotator_id for judgment in judged.judgments)
-        self.prompts.add(judged.prompt.pk)
-
-    def counts(self) -> dict[str, Any]:
-        """As stored in ``DatasetSnapshot.counts``.
-
-        ``pairs_*`` and ``ties`` count each judgment's own pairs; ``majority_*`` one per pair of completions
-        over all annotators, and what their consensus dropped (consensus.py).
-        """
-        names = ("judgments", "comparisons", "pairs_train", "pairs_eval", "ties", "majority_pairs_train")
-        names += ("majority_pairs_eval", "majority_ties", "majority_conflicts")
-        return {
-            **{name: self.sums[name] for name in names},
-            "annotators": len(self.annotators),
-            "prompts": len(self.prompts),
-            "by_kind": {kind: self.by_kind[kind] for kind in JudgeKind.values if kind in self.by_kind},
-        }
 
 
 def _split(split: str) -> Q:

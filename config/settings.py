@@ -110,7 +110,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     # An announcement that nobody took in time is void: the next one says the same.
     name: {"task": name, "schedule": 10.0, "options": {"expires": 30}}
-    for name in ("sampling.tasks.reap", "training.tasks.reap")
+    for name in ("sampling.tasks.reap", "annotation.tasks.reap", "training.tasks.reap")
 }
 # For the rounds' programs: the device that the packages of this environment are for.
 HAS_GPU = bootstrap.device_of(

@@ -60,15 +60,14 @@ def submit_judgment(
         with transaction.atomic():
             current, project = locked(assignment, annotator)
             # After the lock: a repeated request waited there for the first one to end.
-            if earlier := Judgment.objects.filter(request_key=request_key, assignment=current).first():
-                return earlier
-            ranking = _checked(project, current, answer)
-            judgment = _judge(project, current, ranking, answer, request_key)
+            judgment = Judgment.objects.filter(request_key=request_key, assignment=current).first()
+            if judgment is None:
+                judgment = _judge(project, current, _checked(project, current, answer), answer, request_key)
     except IntegrityError as error:
         if "request_key" in str(error):  # the key of somebody else's judgment: a forged or broken request
             raise KeyReused("Another answer used this key. Reload the page and send it again.") from error
         raise
-    assignment.refresh_from_db()
+    assignment.state, assignment.draft = AssignmentState.SUBMITTED, None  # as it is now; not worth a query
     return judgment
 
 
@@ -124,14 +123,14 @@ def _judge(project: Project, assignment: Assignment, ranking: Ranking, answer: A
         must_be_held(assignment)
         assignment.move_to(AssignmentState.SUBMITTED, draft=None)
         Slot.objects.filter(pk=assignment.slot_id).update(is_filled=True)
-    membership = Membership.objects.filter(project=project, user=assignment.annotator_id).first()
+    members = Membership.objects.filter(project=project, user=assignment.annotator_id)
     if answer.edit:
         ranking = ranking.map({pk: pk for pk in ranking.items} | {EDIT: _completion_of(assignment, answer.edit).pk})
     return Judgment.objects.create(
         comparison_id=assignment.comparison_id,
         annotator_id=assignment.annotator_id,
         assignment=assignment,
-        kind=membership.kind if membership else JudgeKind.PERSON,
+        kind=members.values_list("kind", flat=True).first() or JudgeKind.PERSON,
         is_decision=assignment.purpose == AssignmentPurpose.REVIEW,
         ranking=[list(group) for group in ranking.groups],
         strengths=[str(strength) for strength in ranking.strengths],

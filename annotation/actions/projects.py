@@ -1,21 +1,22 @@
 """Make projects and change their settings. Each change is put on record."""
 
-from itertools import islice
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import F
+from django.db.models import QuerySet
 from django.forms.models import model_to_dict
 from django.utils.text import slugify
 
+from annotation import overlap
 from annotation.actions.history import record
 from annotation.actions.members import add_member
-from annotation.models import GuidelinesVersion, Project, Role, Slot
-from annotation.opening import BATCH, judgments_wanted, make_slots
+from annotation.models import Comparison, GuidelinesVersion, Project, ProjectChange, Role, Slot
 
 # Columns that no settings form changes, or that are on record under another name.
 NOT_SETTINGS = ("id", "slug", "guidelines_version", "created_by", "is_paused")
+# How the record says that a new overlap is carried out step by step.
+FITTING, UNDER_WAY, DONE = "number of judgments of each comparison", "being fitted", "fitted"
 
 
 @transaction.atomic
@@ -61,32 +62,70 @@ def publish_guidelines(*, project: Project, text: str, by: AbstractBaseUser | No
 def save_settings(*, project: Project, by: AbstractBaseUser | None = None) -> Project:
     """Keep a project's changed settings and give each comparison as many slots as the overlap now asks for.
 
-    A lower overlap takes away only slots that nobody ever held: no judgment and no lease is lost.
+    A lower overlap takes away only slots that nobody ever held: no judgment and no lease is lost. Where there are
+    very many comparisons that is only begun here, and carried out by ``fit_some``.
     """
-    earlier = Project.objects.select_for_update().get(pk=project.pk)
-    project.save()
+    # No key: leases and judgments go on meanwhile.
+    earlier = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     before, after = (model_to_dict(each, exclude=NOT_SETTINGS) for each in (earlier, project))
+    project.save(update_fields=list(after))  # not what somebody else may have changed since it was read: a pause
     for name in before:
         record(project=project, by=by, what="settings", subject=name, before=before[name], after=after[name])
     if (earlier.overlap, earlier.overlap_percent) != (project.overlap, project.overlap_percent):
-        _fit_slots(project)
+        if project.comparisons.order_by()[: overlap.MANY + 1].count() > overlap.MANY:
+            record(project=project, by=by, what="overlap", subject=FITTING, after=UNDER_WAY)
+        else:
+            overlap.fit_all(project)
+            if is_fitting(project):  # an earlier one, that nobody carried out
+                record(project=project, by=by, what="overlap", subject=FITTING, before=UNDER_WAY, after=DONE)
     return project
 
 
-def _fit_slots(project: Project) -> None:
-    comparisons = project.comparisons.work().order_by("pk").iterator(chunk_size=BATCH)
-    while batch := list(islice(comparisons, BATCH)):
-        for comparison in batch:
-            comparison.wanted = judgments_wanted(project, comparison.content_key)
-        project.comparisons.bulk_update(batch, ["wanted"])
-        make_slots(batch)
-    unheld = Slot.objects.filter(project=project, is_filled=False, assignments__isnull=True)
-    unheld.filter(number__gt=F("comparison__wanted")).delete()
+def is_fitting(project: Project) -> bool:
+    """Whether a new overlap does not hold for every comparison yet. The record says so: there is no other flag."""
+    newest = ProjectChange.objects.filter(project=project, what="overlap", subject=FITTING).first()
+    return newest is not None and newest.after == UNDER_WAY
+
+
+@transaction.atomic
+def fit_some(*, project: Project, after: int, by: AbstractBaseUser | None = None) -> int | None:
+    """Fit a stretch of a large project's comparisons to its overlap; where the next one begins, None when done.
+
+    Each stretch is a short transaction, so nobody waits for a lock; doing one twice does no harm.
+    """
+    last = overlap.fit_step(project, after=after)
+    if last is None and is_fitting(project):
+        record(project=project, by=by, what="overlap", subject=FITTING, before=UNDER_WAY, after=DONE)
+    return last
+
+
+@transaction.atomic
+def set_priority(*, comparisons: QuerySet[Comparison], priority: int, by: AbstractBaseUser | None = None) -> int:
+    """Let these comparisons come sooner (higher) or later. How many were changed, over all their projects."""
+    if not -1000 <= priority <= 1000:
+        raise ValueError(f"A priority of {priority} is out of range. Use -1000 to 1000; 0 is the usual one.")
+    changed = 0
+    for project in Project.objects.filter(pk__in=comparisons.order_by().values("project")):
+        chosen = Comparison.objects.filter(pk__in=comparisons.order_by().values("pk"), project=project)
+        others = chosen.exclude(priority=priority)
+        before = sorted(set(others.values_list("priority", flat=True)))
+        named = list(others.order_by("pk").values_list("pk", flat=True)[:2])
+        # The slots first: the queue locks in this order too.
+        Slot.objects.filter(comparison__in=others, is_filled=False).update(priority=priority)
+        count = others.update(priority=priority)
+        if count:
+            record(
+                project=project, by=by, what="priority",
+                subject=f"comparison {named[0]}" if count == 1 else f"{count} comparisons",
+                before=before[0] if len(before) == 1 else before, after=priority,
+            )  # fmt: skip
+        changed += count
+    return changed
 
 
 @transaction.atomic
 def set_paused(*, project: Project, is_paused: bool, by: AbstractBaseUser | None = None) -> None:
-    """While a project is paused nothing new is handed out; what is open may be finished."""
-    record(project=project, by=by, what="pause", subject="paused", before=project.is_paused, after=is_paused)
-    Project.objects.filter(pk=project.pk).update(is_paused=is_paused)
+    """While a project is paused nothing new is handed out; what is open may be finished. Twice is once."""
+    if Project.objects.filter(pk=project.pk, is_paused=not is_paused).update(is_paused=is_paused):
+        record(project=project, by=by, what="pause", subject="paused", before=not is_paused, after=is_paused)
     project.is_paused = is_paused

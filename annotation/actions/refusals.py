@@ -15,3 +15,15 @@ class NotYours(AnswerRefused):
 
 class KeyReused(AnswerRefused):
     """The request key belongs to another judgment."""
+
+
+class MembersRefused(Exception):
+    """A change of members that cannot be made. The message is for whoever asked for it."""
+
+
+class LastManager(MembersRefused):
+    """Without this member the project would have no manager."""
+
+
+class InvitationRefused(MembersRefused):
+    """The invitation was taken back, ran out, or was used as often as it may be."""

@@ -49,7 +49,9 @@ class Assignment(Lifecycle):
     purpose = models.CharField(max_length=15, choices=AssignmentPurpose, default=AssignmentPurpose.WORK)
     slot = models.ForeignKey(Slot, null=True, blank=True, on_delete=models.CASCADE, related_name="assignments")
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
-    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="assignments")
+    annotator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="assignments", db_index=False
+    )
     display_order = ArrayField(models.BigIntegerField(), help_text="Completion ids as shown, first to last.")
     leased_until = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -80,6 +82,10 @@ class Assignment(Lifecycle):
                 name="only_work_has_a_slot",
             ),
         ]
+        indexes = [
+            models.Index(fields=["annotator", "-created_at"], name="assignments_of_annotator"),
+            models.Index(fields=["annotator"], condition=models.Q(state="held"), name="held_assignments_of_annotator"),
+        ]
 
     def get_absolute_url(self) -> str:
         return reverse("annotation:assignment", args=[self.pk])
@@ -88,11 +94,16 @@ class Assignment(Lifecycle):
 class JudgmentQuerySet(models.QuerySet):
     def current(self):
         """Only the newest revision of each judgment."""
-        return self.filter(superseded_by__isnull=True)
+        # As an anti-join: of an outer join that finds nothing PostgreSQL expects one row, and plans for that.
+        return self.filter(~models.Exists(Judgment.objects.filter(supersedes=models.OuterRef("pk"))))
 
     def of_work(self):
         """Only what may become data: of work that was not withdrawn, by annotators or by a reviewer's decision."""
-        return self.filter(comparison__purpose=Purpose.WORK, comparison__withdrawn_at__isnull=True)
+        # By the assignment too: what was given as gold, by everybody, is no data when that becomes work again.
+        given_as = [AssignmentPurpose.WORK, AssignmentPurpose.REVIEW]
+        return self.filter(
+            comparison__purpose=Purpose.WORK, comparison__withdrawn_at__isnull=True, assignment__purpose__in=given_as
+        )
 
     def by_annotators(self):
         """No reviewers' decisions: for agreement, where a decision is not one more opinion."""
@@ -132,6 +143,7 @@ class Judgment(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        indexes = [models.Index(fields=["created_at"], name="judgments_by_time")]  # for a project's pace
         constraints = [
             models.UniqueConstraint(fields=["assignment", "revision"], name="one_judgment_per_assignment_and_revision"),
             models.CheckConstraint(

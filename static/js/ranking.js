@@ -1,324 +1,182 @@
-// The ranking page. The form's own selects are the truth that is sent; this fills them, by mouse, finger or keyboard.
-// The board that shows them and the requests that keep them are in ranking/.
+// The ranking page, task after task. A submitted answer goes into the outbox and the task that lies ready is shown at
+// once; where none does, the form is posted as it would be without this script. What one task is made of is in ranking/.
 
-import { Board } from "./ranking/board.js";
-import { Keeper } from "./ranking/keeping.js";
-import { DEFAULT_STRENGTH, SHORT, STRENGTHS, clone, moved, ordinal, without } from "./ranking/rankings.js";
+import { Ahead } from "./ranking/ahead.js";
+import { Comparing } from "./ranking/comparing.js";
+import { fieldsOf, token } from "./ranking/fields.js";
+import { Outbox } from "./ranking/outbox.js";
+import { OutboxStatus } from "./ranking/outbox_status.js";
+import { RankingPage } from "./ranking/page.js";
+import { arrived, carryOn, takeBack } from "./ranking/task_head.js";
 
-class RankingPage {
-  constructor(form) {
-    this.form = form;
-    this.letters = [...form.querySelectorAll("[data-letter]")].map((card) => card.dataset.letter);
-    this.allowTies = "allowTies" in form.dataset;
-    this.askStrength = "askStrength" in form.dataset;
-    this.submitButton = form.querySelector("[data-submit]");
-    this.history = [];
-    this.tieNext = false;
-    this.marked = null; // the gap that s and the arrows act on; null: the last one
-    this.stop = new AbortController();
-    this.ranking = this.read();
-    this.board = new Board(this, form.querySelector("[data-board]"), this.stop.signal);
-    form.noValidate = true;
-    form.classList.add("is-enhanced");
-    this.listen();
-    this.render();
-    this.capLongAnswers();
-    this.keeper = new Keeper(form, { signal: this.stop.signal, onFailure: (text) => this.fail(text) });
-  }
-
-  // The form's selects, read once at the start and written on each change.
-
-  control(name) {
-    return this.form.elements.namedItem(name);
-  }
-
-  read() {
-    const ranks = this.letters.map((letter) => [letter, Number(this.control(`rank_${letter}`).value)]).filter(([, rank]) => rank);
-    const places = [...new Set(ranks.map(([, rank]) => rank))].sort((a, b) => a - b);
-    const groups = places.map((place) => ranks.filter(([, rank]) => rank === place).map(([letter]) => letter));
-    const strengths = groups.slice(1).map((_, i) => this.control(`strength_${i + 1}`)?.value || DEFAULT_STRENGTH);
-    return { groups, strengths };
-  }
-
-  write() {
-    for (const letter of this.letters) this.control(`rank_${letter}`).value = this.placeOf(letter) || "";
-    this.letters.slice(1).forEach((_, i) => {
-      const select = this.control(`strength_${i + 1}`);
-      if (select) select.value = this.ranking.strengths[i] ?? DEFAULT_STRENGTH;
+class Session {
+  constructor(holder) {
+    this.user = holder.dataset.user;
+    this.page = null;
+    this.ahead = new Ahead((state) => (holder.dataset.ahead = state));
+    this.outbox = new Outbox(this.user);
+    this.comparing = new Comparing(document.getElementById("compare"));
+    new OutboxStatus(this.outbox, {
+      line: holder.querySelector("[data-waiting]"), list: holder.querySelector("[data-refused]"), signIn: holder.dataset.signIn,
     });
+    this.outbox.addEventListener("sent", (event) => this.onSent(event.detail));
+    this.outbox.addEventListener("refused", (event) => this.onRefused(event.detail));
+    this.outbox.addEventListener("settled", () => this.lookAhead());
+    document.addEventListener("click", (event) => this.onClick(event), true);
+    document.addEventListener("submit", (event) => this.onSubmit(event), true);
+    document.addEventListener("htmx:beforeOnLoad", (event) => this.beforeOnLoad(event.detail));
+    document.addEventListener("htmx:afterRequest", (event) => this.afterRequest(event.detail));
+    document.addEventListener("htmx:sendError", (event) => this.onSendError(event.detail.elt));
+    document.addEventListener("htmx:afterSettle", (event) => event.target.id === "task" && this.arrive());
+    this.start();
+    this.outbox.flush();
   }
 
-  placeOf(letter) {
-    return this.ranking.groups.findIndex((group) => group.includes(letter)) + 1;
+  start() {
+    const form = document.querySelector("form[data-ranking]");
+    if (this.page?.form === form) return;
+    this.page?.end();
+    const entry = form && this.outbox.entryOf(form.dataset.task);
+    const kept = entry?.kind === "answer" ? entry.fields : null;
+    this.page = form ? new RankingPage(form, { user: this.user, kept }) : null;
+    if (this.page) this.page.keeper.onRenewed = (leaseMs) => this.ahead.renewed(leaseMs);
+    if (entry && !entry.refused) this.hold();
   }
 
-  get unranked() {
-    return this.letters.filter((letter) => !this.placeOf(letter));
+  arrive() {
+    this.start();
+    this.keepAddress();
+    window.scrollTo(0, 0);
+    document.getElementById("task-title")?.focus({ preventScroll: true });
   }
 
-  get isComplete() {
-    return this.unranked.length === 0;
+  // A task that was opened by an address of its own is followed by others: a reload is to show the newest.
+  keepAddress() {
+    if (this.page && window.location.pathname.includes(this.page.task)) return;
+    window.history.replaceState(null, "", document.getElementById("task").dataset.nextUrl ?? window.location.href);
   }
 
-  get isQuick() {
-    return this.letters.length === 2;
+  // Only once nothing waits: what is not judged yet for the server, it would hand out again.
+  lookAhead() {
+    const { page } = this;
+    const url = document.getElementById("task")?.dataset.aheadUrl;
+    if (page && url && !page.waits && !page.form.inert) this.ahead.fetch({ of: page.task, url });
   }
 
-  // Changes
-
-  change(ranking) {
-    this.history.push(clone(this.ranking));
-    this.ranking = ranking;
-    this.changed();
+  // Before the response is shown: afterwards this page is another one.
+  beforeOnLoad({ elt, xhr }) {
+    if (xhr.status >= 300 || elt !== this.page?.form) return;
+    this.page.keeper.submitted();
+    this.outbox.forgetRefused(this.page.task);
   }
 
-  changed() {
-    this.tieNext = false;
-    if (this.marked !== null && this.marked >= this.ranking.strengths.length) this.marked = null;
-    this.write();
-    this.render();
-    this.announce();
-    this.keeper.saveDraftSoon();
+  afterRequest({ elt, successful, xhr }) {
+    if (elt.id === "flag") this.flagged(elt, successful ? "" : xhr.responseText);
+    if (elt.id === "guidelines-read" && successful) this.page?.layout.guidelinesRead();
+    if (!this.outbox.waiting.length) this.lookAhead();
   }
 
-  pick(letter, { tie = this.tieNext } = {}) {
-    if (this.placeOf(letter) && !tie) return this.change(without(this.ranking, letter));
-    const last = this.ranking.groups.length - 1;
-    if (tie && this.allowTies && last >= 0) {
-      // With two, a tie ties them both, whatever was picked before.
-      if (!this.ranking.groups[last].includes(letter)) this.change(moved(this.ranking, letter, { kind: "group", index: last }));
-      return;
+  flagged(form, refusal) {
+    if (refusal) return this.page?.fail(refusal);
+    const menu = this.page.form.querySelector("[data-flag-menu]");
+    menu.open = false;
+    document.getElementById("task-title").focus({ preventScroll: true });
+    form.reset();
+    this.page.say("Flagged for the managers.");
+  }
+
+  // Sending
+
+  onSubmit(event) {
+    const kind = { ranking: "answer", skip: "skip" }[event.target.id];
+    const { page } = this;
+    if (event.target.elements.csrfmiddlewaretoken) event.target.elements.csrfmiddlewaretoken.value = token();
+    if (!kind || !page) return;
+    page.keeper.beforeSubmit();
+    if (page.waits) return;
+    const next = this.ahead.take(page.task);
+    const entry = this.entry(kind, event.target, event.submitter);
+    if (!next || !this.outbox.add(entry)) return; // as without a script: htmx sends it and shows what comes
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    page.keeper.submitted();
+    document.getElementById("task").replaceWith(next);
+    carryOn(entry);
+    window.htmx.process(next);
+    this.arrive();
+    this.page?.say("On its way. This is the next comparison.");
+    this.outbox.flush();
+  }
+
+  entry(kind, form, submitter) {
+    const { page } = this;
+    const fields = fieldsOf(form);
+    if (submitter?.name) fields.push([submitter.name, submitter.value]);
+    const words = kind === "answer" ? page.answer.words() : "Skipped.";
+    return { kind, task: page.task, url: form.getAttribute("action"), link: page.form.dataset.link, fields, words };
+  }
+
+  // The request that htmx made did not get through: the answer waits here, and the next task comes once it has arrived.
+  onSendError(form) {
+    const { page } = this;
+    const kind = { ranking: "answer", skip: "skip" }[form.id];
+    if (!kind || !page) return;
+    if (page.waits || !this.outbox.add(this.entry(kind, form, null))) {
+      return page.fail("The server cannot be reached. Your answer is still here: press Submit to try again.");
     }
-    let next = moved(this.ranking, letter, { kind: "gap", index: last + 1 });
-    if (this.isQuick) {
-      const other = this.letters.find((each) => each !== letter);
-      next = { groups: [[letter], [other]], strengths: [DEFAULT_STRENGTH] };
-    }
-    this.change(next);
+    this.outbox.trouble = "connection";
+    this.outbox.changed();
+    this.outbox.tryLater();
+    this.hold();
   }
 
-  armTie() {
-    if (!this.allowTies) return this.say("This project has no ties.");
-    if (this.isQuick) return this.change({ groups: [[...this.letters]], strengths: [] });
-    if (!this.ranking.groups.length) return this.say("Pick one first, then tie the next with it.");
-    this.tieNext = !this.tieNext;
-    this.render();
-    this.say(this.tieNext ? `The next pick ties with ${this.ranking.groups.at(-1).join(" and ")}.` : "No tie.");
+  // An answer on its way is not changed any more; what comes next is asked for when it has arrived.
+  hold() {
+    this.page.form.inert = true;
+    this.page.form.classList.add("is-sent");
+    this.page.keeper.beforeSubmit();
+    this.page.say("Your answer waits for the connection and is sent by itself.");
   }
 
-  undo() {
-    if (!this.history.length) return;
-    this.ranking = this.history.pop();
-    this.changed();
+  onSent(entry) {
+    arrived(entry.task);
+    if (this.page?.task !== entry.task || this.page.waits) return;
+    this.page.keeper.submitted();
+    window.htmx.ajax("GET", document.getElementById("task").dataset.nextUrl, { target: "#task", swap: "outerHTML settle:0ms" });
   }
 
-  setStrength(gap, strength) {
-    this.marked = gap;
-    const next = clone(this.ranking);
-    next.strengths[gap] = strength;
-    this.change(next);
+  onRefused(entry) {
+    takeBack(entry.task);
+    if (this.page?.task !== entry.task) return;
+    this.page.form.inert = false;
+    this.page.form.classList.remove("is-sent");
+    this.page.fail(entry.refused);
   }
 
-  get markedGap() {
-    return this.marked ?? this.ranking.strengths.length - 1;
-  }
-
-  cycleStrength(step) {
-    const gap = this.markedGap;
-    if (!this.askStrength || gap < 0) return;
-    const now = STRENGTHS.indexOf(this.ranking.strengths[gap]);
-    this.setStrength(gap, STRENGTHS[(now + step + STRENGTHS.length) % STRENGTHS.length]);
-  }
-
-  markGap(step) {
-    const gaps = this.ranking.strengths.length;
-    if (!this.askStrength || !gaps) return;
-    this.marked = Math.min(Math.max(this.markedGap + step, 0), gaps - 1);
-    this.render();
-    this.say(`Gap ${this.marked + 1}: ${this.ranking.strengths[this.marked].replace("_", " ")}.`);
-  }
-
-  submit() {
-    if (!this.isComplete) return this.say(`${this.unranked.join(", ")} not ranked yet.`);
-    this.form.requestSubmit(this.submitButton);
-  }
-
-  // What is shown
-
-  render() {
-    this.board.draw();
-    for (const card of this.form.querySelectorAll("[data-letter]")) this.renderCard(card);
-    this.submitButton.disabled = !this.isComplete;
-    this.form.querySelector("[data-undo]").disabled = !this.history.length;
-  }
-
-  renderCard(card) {
-    const { letter } = card.dataset;
-    const place = this.placeOf(letter);
-    const tied = place && this.ranking.groups[place - 1].length > 1;
-    card.classList.toggle("is-ranked", Boolean(place));
-    card.querySelector("[data-place]").textContent = place ? ordinal(place) + (tied ? ", tied" : "") : "";
-    card.querySelector("[data-pick]").setAttribute("aria-pressed", String(Boolean(place)));
-    card.querySelector("[data-pick]").setAttribute("aria-label", `Completion ${letter}, ${place ? ordinal(place) : "not ranked"}`);
-    const tie = card.querySelector("[data-tie]");
-    if (tie) tie.hidden = this.isQuick || Boolean(place) || !this.ranking.groups.length;
-  }
-
-  announce() {
-    const { groups, strengths } = this.ranking;
-    const words = groups.map((group, i) => group.join(" = ") + (i < strengths.length ? ` ${SHORT[strengths[i]]} >` : ""));
-    this.say(words.join(" ") + (this.isComplete ? ". Complete: Enter submits." : ""));
-  }
-
-  say(text) {
-    this.form.querySelector("[data-status]").textContent = text;
-  }
-
-  fail(text) {
-    const notice = this.form.querySelector("[data-failure]");
-    notice.textContent = text;
-    notice.hidden = !text;
-    if (!text) return;
-    this.keeper.isUnsaved = true;
-    notice.scrollIntoView({ block: "nearest" });
-  }
-
-  // Long completions start folded, so that the others stay in sight.
-  capLongAnswers() {
-    for (const card of this.form.querySelectorAll("[data-letter]")) {
-      card.classList.add("is-long");
-      const body = card.querySelector(".answer-body");
-      const isLong = body.scrollHeight > body.clientHeight + 40;
-      card.classList.toggle("is-long", isLong);
-      card.querySelector("[data-more]").hidden = !isLong;
-    }
-  }
-
-  toggleRaw() {
-    const raw = this.form.classList.toggle("shows-raw");
-    for (const pre of this.form.querySelectorAll("pre.raw")) pre.hidden = !raw;
-    for (const rendered of this.form.querySelectorAll("[data-rendered]")) rendered.hidden = raw;
-    document.querySelector("[data-raw]")?.setAttribute("aria-pressed", String(raw));
-  }
-
-  // Input
-
-  listen() {
-    const on = (target, type, handler) => target.addEventListener(type, handler, { signal: this.stop.signal });
-    on(this.form, "click", (event) => this.onClick(event));
-    on(this.form, "change", (event) => {
-      const { gap } = event.target.dataset;
-      if (gap !== undefined) this.setStrength(Number(gap), event.target.value);
-    });
-    on(this.form, "input", (event) => event.target.name === "rationale" && this.keeper.saveDraftSoon());
-    on(this.form, "submit", () => this.keeper.beforeSubmit());
-    on(document, "keydown", (event) => this.onKey(event));
-    on(this.form, "htmx:beforeRequest", () => this.fail(""));
-    on(this.form, "htmx:sendError", () => this.fail("The server cannot be reached. Your answer is still here: press Submit to try again."));
-    on(this.form, "htmx:responseError", (event) => this.fail(this.keeper.refusal(event.detail.xhr.status)));
-    on(this.form, "htmx:afterRequest", () => (this.submitButton.disabled = !this.isComplete));
-  }
+  // Clicks beside the task itself
 
   onClick(event) {
-    const target = event.target.closest("[data-pick], [data-tie], [data-chip], [data-undo], [data-more]");
-    if (!target || this.board.justDragged) return;
-    const { pick, tie, chip } = target.dataset;
-    if (tie) this.pick(tie, { tie: true });
-    else if (pick || chip) this.pick(pick ?? chip);
-    else if ("undo" in target.dataset) this.undo();
-    else if ("more" in target.dataset) {
-      target.closest("[data-letter]").classList.remove("is-long");
-      target.hidden = true;
-    }
+    const target = event.target.closest?.("[data-raw], [data-keys], [data-columns], [data-compare], [data-correct], [data-previous], [data-submit]");
+    if (!target) return;
+    const { dataset } = target;
+    if ("submit" in dataset) {
+      // The second click of a double click falls on the task that the first one brought.
+      if (event.detail > 1) event.preventDefault();
+    } else if ("keys" in dataset) document.getElementById("keys").showModal();
+    else if ("raw" in dataset) this.page?.layout.toggleRaw();
+    else if ("columns" in dataset) this.page?.layout.nextColumns();
+    else if ("compare" in dataset && this.page) this.comparing.open(this.page);
+    else if (this.outbox.waiting.length) this.goBack(event, target.href);
   }
 
-  onKey(event) {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.submit();
-      return;
-    }
-    const focus = document.activeElement;
-    if (focus?.matches("input, textarea, [contenteditable]")) {
-      if (event.key === "Escape") focus.blur();
-      return;
-    }
-    // On a list of choices, letters and arrows choose; on a link or a menu, Enter opens it.
-    if (focus?.matches("select") && event.key !== "Enter") return;
-    if (focus?.matches("a, summary, .menu-item, [data-submit], dialog *") && [" ", "Enter"].includes(event.key)) return;
-    const action = this.keyAction(event);
-    if (!action) return;
+  // One's last answer can be opened once it has arrived.
+  async goBack(event, address) {
     event.preventDefault();
-    action();
-  }
-
-  keyAction(event) {
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const byNumber = this.letters[Number(key) - 1];
-    if (byNumber) return () => this.pick(byNumber);
-    if (/^[a-i]$/.test(key) && this.letters.includes(key.toUpperCase())) return () => this.pick(key.toUpperCase());
-    switch (key) {
-      case "=": return () => this.armTie();
-      case "Backspace": return () => this.undo();
-      case "s": return () => this.cycleStrength(event.shiftKey ? -1 : 1);
-      case "ArrowLeft": return () => this.markGap(-1);
-      case "ArrowRight": return () => this.markGap(1);
-      case "Enter":
-        // On a half-done ranking Enter presses the button that has the focus, as everywhere.
-        if (!this.isComplete && document.activeElement?.matches("button")) return null;
-        return () => this.submit();
-      case "k": return () => this.openSkip();
-      case "n": return () => this.openNote();
-      case "r": return () => this.toggleRaw();
-      case "?": return () => document.getElementById("keys")?.showModal();
-      default: return null;
-    }
-  }
-
-  openSkip() {
-    const menu = this.form.querySelector(".skip");
-    if (!menu) return;
-    menu.open = true;
-    menu.querySelector(".menu-item").focus();
-  }
-
-  openNote() {
-    const note = this.form.querySelector(".note");
-    note.open = true;
-    note.querySelector("textarea").focus();
-  }
-
-  drop(letter, place) {
-    const [kind, index] = place.split(":");
-    const isTie = kind === "group" && !this.ranking.groups[Number(index)].every((other) => other === letter);
-    if (isTie && !this.allowTies) {
-      this.render();
-      return this.say("This project has no ties.");
-    }
-    this.change(moved(this.ranking, letter, { kind, index: Number(index) }));
-  }
-
-  end() {
-    this.stop.abort();
+    this.page?.say("Your last answer is sent first.");
+    if (await this.outbox.flush()) window.location.assign(address);
+    else this.page?.say("Your last answer has not arrived yet. It waits for the connection.");
   }
 }
 
-let page = null;
-
-function start() {
-  const form = document.querySelector("form[data-ranking]");
-  if (page?.form === form) return;
-  page?.end();
-  page = form ? new RankingPage(form) : null;
-}
-
-document.addEventListener("click", (event) => {
-  if (event.target.closest("[data-raw]")) page?.toggleRaw();
-  if (event.target.closest("[data-keys]")) document.getElementById("keys")?.showModal();
-});
-document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target?.id !== "task") return;
-  start();
-  window.scrollTo(0, 0);
-  document.getElementById("task-title")?.focus({ preventScroll: true });
-});
-start();
+const holder = document.querySelector("[data-session]");
+if (holder) new Session(holder);

@@ -13,6 +13,17 @@
     }
   });
 
+  // A double click on what makes something makes it once. Going back to the page makes the form usable again.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("form[data-once]") || event.defaultPrevented) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "1";
+  });
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
+
   // Live parts ask again by themselves, so this only says why a page stands still.
   const connection = () => document.getElementById("connection");
   document.addEventListener("htmx:sendError", () => {

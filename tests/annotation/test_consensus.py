@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.consensus import LEVELS, AgreedPair, Consensus, consensus_of, mean_strength
+from annotation.consensus import (
+    LEVELS,
+    AgreedPair,
+    Consensus,
+    agreed_safety,
+    consensus_of,
+    mean_strength,
+    without_unsafe_over_safe,
+)
+from annotation.marks import Safety
 from annotation.ranking import Ranking, Strength, pairs_of
 
 NEGLIGIBLY, SLIGHTLY, BETTER, SIGNIFICANTLY = LEVELS
@@ -76,6 +85,35 @@ def test_a_pair_that_not_everybody_ranked_is_decided_by_those_who_did():
         (A, C, 1),
         (B, C, 1),
     ]
+
+
+SAFE, UNSAFE = Safety
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "is_kept"),
+    [
+        (SAFE, SAFE, True),
+        (SAFE, UNSAFE, True),
+        (UNSAFE, UNSAFE, True),
+        (UNSAFE, SAFE, False),  # Llama 2's fourth case, which it leaves out
+        (UNSAFE, None, True),  # an edit has no mark: nothing says that it is safe
+        (None, SAFE, True),
+    ],
+)
+def test_an_unsafe_completion_above_a_safe_one_is_dropped_and_no_other_pair(chosen, rejected, is_kept):
+    safety = {completion: mark for completion, mark in ((A, chosen), (B, rejected)) if mark}
+    kept, dropped = without_unsafe_over_safe(pairs_of(above(A, B)), safety)
+    assert (len(kept), dropped) == ((1, 0) if is_kept else (0, 1))
+
+
+def test_an_agreed_pair_of_an_unsafe_over_a_safe_one_is_counted_as_that_alone():
+    assert consensus_of([above(A, B)], {A: UNSAFE, B: SAFE}) == Consensus([], ties=0, conflicts=0, unsafe=1)
+
+
+def test_safety_is_what_more_than_half_of_those_who_marked_say():
+    # A: two of three unsafe. B: one against one, no majority. C: the only mark.
+    assert agreed_safety([{A: UNSAFE, B: SAFE}, {A: SAFE, B: UNSAFE}, {A: UNSAFE, C: SAFE}]) == {A: UNSAFE, C: SAFE}
 
 
 @st.composite

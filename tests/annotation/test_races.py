@@ -9,6 +9,7 @@ from django.db import connection
 
 from annotation import actions
 from annotation.models import Assignment, Judgment, Role, Slot
+from tests.bench import faults
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,3 +113,14 @@ def test_opening_at_once_opens_each_comparison_once(project, write):
     completions = write(prompts=20)
     results = at_once(*[lambda: actions.open_comparisons(project=project, completions=completions.all(), k=4)] * 4)
     assert sum(result.opened for result in results) == project.comparisons.count() == Slot.objects.count() == 20
+
+
+def test_no_judgment_is_lost_or_too_many_when_a_worker_is_killed(project, write, tmp_path):
+    """A small `make bench-queue-faults`: real processes, leases of a second, one of them killed in the middle."""
+    project.overlap, project.lease_seconds, project.strength_scale = 3, faults.LEASE_SECONDS, "none"
+    project.save()
+    actions.open_comparisons(project=project, completions=write(["yes", "no"], prompts=60), k=2)
+    annotators = [user.pk for user in members(project, 12)]
+    outcome = faults.run(project, annotators, workers=3, kills=1, folder=tmp_path, seconds=120)
+    assert outcome.is_sound, outcome
+    assert (outcome.judgments, outcome.killed_workers) == (180, 1)

@@ -88,6 +88,51 @@ def test_a_project_without_ties_and_strengths_is_judged_too(live_server):
     assert all(len(group) == 1 for judgment in Judgment.objects.all() for group in judgment.ranking)
 
 
+def test_only_strengths_of_the_projects_scale_are_given(live_server):
+    project = opened_project(2, allow_ties=False, strength_scale="helpsteer3")
+    assert annotate(project=project, url=live_server.url) == 6
+    given = {strength for judgment in Judgment.objects.all() for strength in judgment.strengths}
+    assert given <= {"significantly_better", "better", "slightly_better"}
+
+
+def test_what_need_not_be_answered_is_left_empty(live_server):
+    project = opened_project(
+        1, allow_all_bad=True, allow_edits=True, defects=[{"key": "wrong", "label": "Wrong"}], show_length=True
+    )  # fmt: skip
+    assert annotate(project=project, url=live_server.url) == 3
+    for judgment in Judgment.objects.all():
+        assert not judgment.all_bad
+        assert judgment.rationale == ""
+        assert all(mark == {"defects": []} for mark in judgment.marks.values())
+        assert len(judgment.marks) == sum(len(group) for group in judgment.ranking) == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ({"ask_safety": True}, "a safety mark"),
+        ({"aspects": [{"key": "tone", "label": "Tone"}]}, r"ratings \(Tone\)"),
+        ({"rationale": "required"}, "a rationale"),
+    ],
+)
+def test_what_they_cannot_answer_is_named_before_anything_is_done(setting, named):
+    project = opened_project(1, **setting)
+    with pytest.raises(SimulatedAnnotatorFailed, match=f'"Demo" asks for {named}.*settings'):
+        annotate(project=project, url="http://127.0.0.1:9")
+    assert not Membership.objects.filter(kind=JudgeKind.SIMULATED).exists()
+
+
+def test_feedback_on_a_training_item_is_not_the_end_of_the_work(live_server):
+    project = opened_project(2)
+    training = project.comparisons.first()
+    ids = list(training.completions.values_list("pk", flat=True))
+    training.slots.all().delete()
+    project.comparisons.filter(pk=training.pk).update(purpose="training", known_ranking=[[pk] for pk in ids])
+    assert left_to_judge(project) == 3
+    assert annotate(project=project, url=live_server.url) == 6  # three for training, three for work
+    assert left_to_judge(project) == 0
+
+
 def test_a_lower_overlap_leaves_nothing_open_and_nothing_judged_twice(live_server):
     project = opened_project(3)
     project.slots.filter(number=3).delete()

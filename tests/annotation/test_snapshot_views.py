@@ -4,6 +4,7 @@ import io
 import json
 import uuid
 import zipfile
+from html import unescape
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,7 +12,7 @@ from django.urls import reverse
 
 from annotation.models import DatasetSnapshot, JudgeKind, Membership, Role
 from annotation.snapshots import freeze_snapshot
-from tests.annotation.judged import judge, make_comparison, make_project, make_user
+from tests.annotation.judged import judge, known, make_comparison, make_project, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -229,3 +230,40 @@ def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit):
         call_command(command, "--help")
     assert f"example:\n  manage.py {command} " in capsys.readouterr().out
+
+
+def test_a_snapshot_that_was_changed_by_hand_says_so_instead_of_failing(client, snapshot):
+    comparison = snapshot.judgments.get().comparison
+    comparison.completions.first().delete()
+    as_(client, "dora")
+    response = client.get(reverse("annotation:snapshot_download", args=[snapshot.pk]), follow=True)
+    page = response.content.decode()
+    assert response.redirect_chain == [(snapshot.get_absolute_url(), 302)]
+    assert page.count("was deleted from the database by hand") == 2  # by the download, and by the page's own rows
+    assert snapshot.content_hash in page
+
+
+def test_the_page_says_who_decided_who_wrote_and_what_is_left_out(client, judged):
+    decided = make_comparison(judged, ["Yes.", "No."])
+    judge(decided, "bob", [[0], [1]])
+    judge(decided, "rita", [[2], [1], [0]], edit="Yes, it is.", is_decision=True, all_bad=True)
+    judge(known(make_comparison(judged, ["Yes.", "No."])), "bob", [[0], [1]])
+    unsafe = make_comparison(judged, ["So.", "No."])
+    judge(unsafe, "bob", [[0], [1]], marks={0: {"safety": "unsafe"}, 1: {"safety": "safe"}})
+    frozen = freeze_snapshot(project=judged, name="june", kinds=["person"])
+    page = " ".join(as_(client, "dora").get(frozen.get_absolute_url()).content.decode().split())
+    assert "1 comparison, where the decision alone counts; 1 judgment there stays on record only" in page
+    assert "1 better answer" in page
+    assert "1 judgment of gold comparisons" in page
+    assert "1 pair of single judgments dropped, as Llama 2 did" in page
+    assert '<span class="badge">decision</span>' in page
+    assert '<span class="badge">by a person</span>' in page
+
+
+def test_the_preview_says_what_a_decision_does_and_what_is_left_out(client, judged):
+    judge(make_comparison(judged, ["Yes.", "No."]), "rita", [[0], [1]], is_decision=True)
+    judge(known(make_comparison(judged, ["Yes.", "No."])), "bob", [[0], [1]])
+    response = as_(client, "dora").get(reverse("annotation:snapshot_new", args=["demo"]))
+    page = " ".join(unescape(response.content.decode()).split())
+    assert "1 of them is a reviewer's decision; where there is one, the newest counts alone." in page
+    assert "Left out: 1 judgment of gold comparisons." in page

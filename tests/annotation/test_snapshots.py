@@ -1,13 +1,18 @@
 """Freezing judgments."""
 
+import hashlib
+import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from threading import Barrier
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
-from annotation.models import DatasetSnapshot, JudgeKind
+from annotation.models import DatasetSnapshot, JudgeKind, Purpose
+from annotation.snapshot_counts import asked_by
 from annotation.snapshots import (
     BadName,
     NameTaken,
@@ -17,7 +22,8 @@ from annotation.snapshots import (
     freeze_snapshot,
     to_freeze,
 )
-from tests.annotation.judged import judge, make_comparison, make_project, make_user
+from sampling.models import Completion
+from tests.annotation.judged import judge, known, make_comparison, make_project, make_user
 
 pytestmark = pytest.mark.django_db
 PERSON, SIMULATED, MODEL = JudgeKind.PERSON, JudgeKind.SIMULATED, JudgeKind.MODEL
@@ -75,16 +81,27 @@ def test_the_counts_say_what_the_snapshot_holds_and_yields(project, comparison):
     assert freeze_snapshot(project=project, name="june", kinds=[PERSON]).counts == {
         "judgments": 3,
         "comparisons": 2,
+        "decisions": 0,
+        "overruled": 0,
+        "all_bad": 0,
+        "edits": 0,
         "annotators": 2,
         "prompts": 2,
         "pairs_train": 5,
         "pairs_eval": 0,
         "ties": 2,
+        "unsafe": 0,
         "majority_pairs_train": 1,
         "majority_pairs_eval": 0,
         "majority_ties": 1,
         "majority_conflicts": 2,
+        "majority_unsafe": 0,
         "by_kind": {"person": 3},
+        "marks": {"safety": False, "aspects": [], "defects": False},
+        "asked": asked_by(project),
+        "guidelines": [[None, 3]],
+        "left_out": {},
+        "agreement": [],
     }
 
 
@@ -113,6 +130,106 @@ def test_the_hash_covers_the_strengths(project, comparison):
     june = freeze_snapshot(project=project, name="june", kinds=[PERSON])
     type(first).objects.filter(pk=first.pk).update(strengths=["significantly_better"])
     assert june.content_hash != freeze_snapshot(project=project, name="july", kinds=[PERSON]).content_hash
+
+
+def hash_of_before(snapshot):
+    """The content hash as it was computed before there were decisions, marks and edits: written out once more."""
+    digest = hashlib.sha256()
+    judgments = snapshot.judgments.order_by("comparison_id", "pk").select_related("comparison__prompt")
+    for comparison, group in groupby(judgments, key=lambda judgment: judgment.comparison):
+        group = list(group)
+        ranked = {pk for judgment in group for place in judgment.ranking for pk in place}
+        completions = Completion.objects.filter(pk__in=ranked).order_by("pk")
+        content = {
+            "comparison": comparison.pk,
+            "prompt": comparison.prompt_id,
+            "split": comparison.prompt.split,
+            "messages": comparison.prompt.messages,
+            "texts": [[each.pk, each.text] for each in completions],
+            "finish_reasons": [[each.pk, each.finish_reason] for each in completions],
+            "judgments": [[j.pk, j.annotator_id, j.kind, j.ranking, j.strengths] for j in group],
+        }
+        digest.update(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def test_a_snapshot_frozen_before_there_were_decisions_keeps_its_hash(project, comparison):
+    judge(comparison, "alice", [[0], [1], [2]], rationale="Clear.", seconds_spent=4.0)
+    judge(comparison, "bob", [[1], [0, 2]])
+    judge(make_comparison(project, ["Größe\n", "No."], split="eval"), "alice", [[0, 1]])
+    snapshot = freeze_snapshot(project=project, name="june", kinds=[PERSON])
+    assert snapshot.content_hash == hash_of_before(snapshot)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        {"is_decision": True},
+        {"all_bad": True},
+        {"marks": {0: {"safety": "unsafe"}}},
+        {"edit": "Sugar and fruit.", "ranking": [[3], [0], [1], [2]]},
+    ],
+)
+def test_the_hash_covers_what_is_new(project, comparison, new):
+    judge(comparison, "alice", new.pop("ranking", [[0], [1], [2]]), **new)
+    snapshot = freeze_snapshot(project=project, name="june", kinds=[PERSON])
+    assert snapshot.content_hash != hash_of_before(snapshot)
+
+
+def test_a_snapshot_holds_work_alone(project, comparison):
+    alices = judge(comparison, "alice", [[0], [1], [2]])
+    for purpose in (Purpose.GOLD, Purpose.QUALIFICATION, Purpose.TRAINING):
+        judge(known(make_comparison(project, ["Yes.", "No."]), purpose), "alice", [[0], [1]])
+    withdrawn = make_comparison(project, ["Yes.", "No."])
+    judge(withdrawn, "alice", [[0], [1]])
+    type(withdrawn).objects.filter(pk=withdrawn.pk).update(withdrawn_at=timezone.now())
+    assert available(project, [PERSON]).judgments == 1
+    snapshot = freeze_snapshot(project=project, name="june", kinds=[PERSON])
+    assert list(snapshot.judgments.all()) == [alices]
+    assert snapshot.counts["left_out"] == {"gold": 1, "qualification": 1, "training": 1, "withdrawn": 1}
+
+
+def test_what_was_given_as_gold_is_no_data_when_the_comparison_becomes_work_again(project, comparison):
+    judge(comparison, "alice", [[0], [1], [2]])
+    gold = known(make_comparison(project, ["Yes.", "No."]))
+    judge(gold, "alice", [[0], [1]])
+    type(gold).objects.filter(pk=gold.pk).update(purpose=Purpose.WORK)
+    counts = freeze_snapshot(project=project, name="june", kinds=[PERSON]).counts
+    assert (counts["judgments"], counts["left_out"]) == (1, {"gold": 1})
+
+
+def test_what_is_withdrawn_later_stays_in_what_was_frozen(project, comparison):
+    judge(comparison, "alice", [[0], [1], [2]])
+    snapshot = freeze_snapshot(project=project, name="june", kinds=[PERSON])
+    type(comparison).objects.update(withdrawn_at=timezone.now())
+    assert snapshot.judgments.count() == 1
+    with pytest.raises(NothingToFreeze):
+        freeze_snapshot(project=project, name="july", kinds=[PERSON])
+
+
+def test_a_decision_counts_alone_and_what_it_overrules_is_on_record(project, comparison):
+    judge(comparison, "alice", [[0], [1], [2]])
+    judge(comparison, "bob", [[0], [1, 2]])
+    judge(comparison, "rita", [[2], [0, 1]], is_decision=True)
+    counts = freeze_snapshot(project=project, name="june", kinds=[PERSON]).counts
+    # Rita's alone: 2 over 0 and 2 over 1, and a tie.
+    assert (counts["judgments"], counts["decisions"], counts["overruled"]) == (3, 1, 2)
+    assert (counts["pairs_train"], counts["ties"], counts["majority_pairs_train"]) == (2, 1, 2)
+
+
+def test_a_persons_decision_is_in_no_snapshot_of_simulated_judgments(project, comparison):
+    judge(comparison, "sim-brief", [[0], [1], [2]], kind=SIMULATED)
+    judge(comparison, "rita", [[2], [1], [0]], is_decision=True)
+    counts = freeze_snapshot(project=project, name="june", kinds=[SIMULATED]).counts
+    assert (counts["judgments"], counts["decisions"], counts["pairs_train"]) == (1, 0, 3)
+
+
+def test_the_guidelines_that_judgments_were_given_by_are_counted(project, comparison):
+    first, second = (project.guidelines_versions.create(number=number, text="Be fair.") for number in (1, 2))
+    judge(comparison, "alice", [[0], [1], [2]], guidelines_version=first)
+    judge(comparison, "bob", [[0], [1], [2]], guidelines_version=second)
+    judge(comparison, "charlie", [[0], [1], [2]], guidelines_version=second)
+    assert freeze_snapshot(project=project, name="june", kinds=[PERSON]).counts["guidelines"] == [[1, 1], [2, 2]]
 
 
 def test_a_repeated_request_freezes_once(project, comparison):
@@ -182,7 +299,7 @@ def test_freezing_costs_no_query_more_for_more_judgments(project, django_assert_
         comparison = make_comparison(project, ["Yes.", "No."], question=f"Question {number}?")
         judge(comparison, "alice", [[0], [1]])
         judge(comparison, "bob", [[0], [1]])
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         freeze_snapshot(project=project, name="june", kinds=[PERSON])
 
 

@@ -74,7 +74,7 @@ def test_the_pages_security_policy_lets_nothing_inline_run(bobs, project, compar
     response = bobs.get(annotate(project))
     html = response.content.decode()
     assert "script-src 'self'" in response.headers["Content-Security-Policy"]
-    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=", html)
+    assert not re.search(r"<script(?![^>]*(?:src=|application/json))|<style|\sstyle=|\son[a-z]+=", html)
 
 
 def test_the_anonymous_are_sent_to_sign_in(client, project, comparison):
@@ -137,7 +137,7 @@ def test_htmx_submit_answers_with_the_next_comparison(bobs, project, write):
     html = response.content.decode()
     assert response.status_code == 200
     assert str(second.pk) in html
-    assert "1 of 2 done by you" in html
+    assert response.context["progress"].done == 1
     assert url("assignment", first) in html  # the way to correct it
 
 
@@ -205,7 +205,8 @@ def test_a_draft_is_kept_and_shown_again(bobs, project, held):
 def test_a_draft_with_nonsense_keeps_what_is_sound(bobs, held):
     assert bobs.post(url("draft", held), {"rank_A": "x", "rank_B": 2}).status_code == 204
     held.refresh_from_db()
-    assert held.draft["ranks"] == {"B": 2}
+    assert held.draft["rank_B"] == 2
+    assert "rank_A" not in held.draft
 
 
 def test_a_draft_and_a_renewal_of_a_lost_lease_are_refused_in_words(bobs, project, held, alice):

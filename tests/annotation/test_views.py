@@ -1,17 +1,20 @@
-"""Pages of projects."""
+"""The start page and the page of a project: how far it is, how fast, and who works."""
 
-from io import StringIO
+import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import User
-from django.core.management import CommandError, call_command
 from django.urls import reverse
+from django.utils import timezone
 
-from annotation import actions
-from annotation.models import Comparison, Project, Role, Slot
+from annotation import actions, overview
+from annotation.models import Judgment, Project, Slot
+from annotation.pace import in_words, pace_of
 
 pytestmark = pytest.mark.django_db
-MANAGED = ["project", "project_settings", "members", "open_comparisons"]
+MANAGED = [
+    "project", "project_settings", "project_pause", "members", "open_comparisons", "history", "fit",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -22,6 +25,11 @@ def staff(client, alice):
 
 def at(name, project):
     return reverse(f"annotation:{name}", args=[project.slug])
+
+
+def submit(assignment, annotator):
+    answer = actions.Answer([assignment.display_order])
+    return actions.submit_judgment(assignment=assignment, annotator=annotator, answer=answer, request_key=uuid.uuid4())
 
 
 def test_home_shows_an_annotator_their_projects_only(client, project, bob, alice):
@@ -55,26 +63,6 @@ def test_home_counts_what_is_done(client, project, held, bob):
     assert "0 of 1 judgments" in client.get("/").content.decode()
 
 
-def test_staff_make_projects(staff):
-    fields = {"name": "New one", "overlap": 3, "lease_seconds": 300, "allow_ties": "on", "guidelines": "Be kind."}
-    fields["strength_scale"] = "none"
-    response = staff.post(reverse("annotation:project_new"), fields)
-    made = Project.objects.get()
-    assert response.url == made.get_absolute_url()
-    assert (made.overlap, made.allow_ties, made.strength_scale, made.guidelines) == (3, True, "none", "Be kind.")
-
-
-def test_a_name_that_is_taken_is_a_form_error(staff, project):
-    response = staff.post(reverse("annotation:project_new"), {"name": "Capitals", "overlap": 1, "lease_seconds": 60})
-    assert response.status_code == 422
-    assert "already exists" in response.content.decode()
-
-
-def test_others_make_no_projects(client, bob):
-    client.force_login(bob)
-    assert client.post(reverse("annotation:project_new"), {"name": "x"}).status_code == 403
-
-
 @pytest.mark.parametrize("name", MANAGED)
 def test_annotators_see_no_managers_page(client, project, bob, name):
     client.force_login(bob)
@@ -105,115 +93,123 @@ def test_the_project_page_counts_judgments_by_annotator_and_kind(staff, project,
     )
     html = staff.get(project.get_absolute_url()).content.decode()
     assert "of 1 judgments" in html
-    assert '<th scope="row">bob</th>' in html
-
-
-def test_settings_are_saved_and_make_the_slots_that_they_ask_for(staff, project, comparison):
-    fields = {"name": "Capitals", "overlap": 2, "lease_seconds": 60, "guidelines": "", "strength_scale": "none"}
-    assert staff.post(at("project_settings", project), fields).status_code == 302
-    assert Slot.objects.count() == 2
-
-
-def test_bad_settings_change_nothing(staff, project):
-    response = staff.post(at("project_settings", project), {"name": "", "overlap": 0, "lease_seconds": 1})
-    assert response.status_code == 422
-    project.refresh_from_db()
-    assert project.name == "Capitals"
-
-
-def test_pausing_and_going_on(staff, project):
-    for value, paused in (("1", True), ("0", False)):
-        assert staff.post(at("project_pause", project), {"paused": value}).status_code == 302
-        project.refresh_from_db()
-        assert project.is_paused is paused
-    assert staff.get(at("project_pause", project)).status_code == 405
-
-
-def test_a_member_is_added_by_username(staff, project, charlie):
-    staff.post(at("members", project), {"username": " charlie ", "role": "annotator", "kind": "person"})
-    assert project.memberships.get(user=charlie).role == "annotator"
-
-
-@pytest.mark.parametrize("name", ["nobody", "gone"])
-def test_an_account_that_is_not_there_or_not_active_is_a_form_error(staff, project, name):
-    User.objects.create_user("gone", is_active=False)
-    response = staff.post(at("members", project), {"username": name, "role": "annotator", "kind": "person"})
-    assert response.status_code == 422
-    assert "There is no account" in response.content.decode()
-
-
-def test_a_member_is_removed(staff, project, bob):
-    membership = project.memberships.get(user=bob)
-    staff.post(reverse("annotation:member_remove", args=[project.slug, membership.pk]))
-    assert not project.memberships.filter(user=bob).exists()
-
-
-def test_a_member_of_another_project_is_not_removed(staff, project, charlie):
-    other = Project.objects.create(name="Other", slug="other")
-    membership = other.memberships.create(user=charlie)
-    assert staff.post(reverse("annotation:member_remove", args=[project.slug, membership.pk])).status_code == 404
-
-
-def test_comparisons_are_opened_from_a_run(staff, project, run, write):
-    write(prompts=2)
-    write(prompts=1, split="eval")
-    fields = {"run": run.pk, "k": 4, "split": "train", "priority": 0}
-    response = staff.post(at("open_comparisons", project), fields, follow=True)
-    assert "2 comparisons opened" in response.content.decode()
-    assert Comparison.objects.count() == 2
-
-
-def test_without_a_run_the_page_leads_to_one(staff, project):
-    assert "No completions yet" in staff.get(at("open_comparisons", project)).content.decode()
-
-
-def test_a_manager_sees_runs_on_the_prompts_of_the_project_only(client, project, run, write, charlie):
-    actions.add_member(project=project, user=charlie, role=Role.MANAGER)
-    client.force_login(charlie)
-    write()
-    page = client.get(at("open_comparisons", project)).content.decode()
-    assert "Ask an administrator" in page
-    assert f"{run.pk}: {run.name}" not in page
-    fields = {"run": run.pk, "k": 4, "priority": 0}
-    assert client.post(at("open_comparisons", project), fields).status_code == 422
-
-    actions.open_comparisons(project=project, completions=write(), k=4)
-    page = client.get(at("open_comparisons", project)).content.decode()
-    assert f"{run.pk}: {run.name}" in page
-    assert "For another set, ask an administrator" in page
-    assert client.post(at("open_comparisons", project), fields).status_code == 302
-
-
-def test_bad_values_open_nothing(staff, project, run, write):
-    write()
-    response = staff.post(at("open_comparisons", project), {"run": run.pk, "k": 1, "priority": 0})
-    assert response.status_code == 422
-    assert not Comparison.objects.exists()
+    assert ">bob</a>" in html
 
 
 def test_an_unknown_project_is_not_found(staff):
     assert staff.get("/projects/nowhere/").status_code == 404
 
 
-# The command
+def test_an_empty_project_says_what_to_do_first(staff, project):
+    html = staff.get(project.get_absolute_url()).content.decode()
+    assert "No comparison is open" in html
+    assert at("open_comparisons", project) in html
 
 
-def test_the_command_opens_comparisons_and_says_so(project, run, write):
-    write(prompts=3)
-    out = StringIO()
-    call_command("open_comparisons", project="capitals", run=run.pk, k=4, stdout=out)
-    assert 'Project "Capitals": 3 comparisons opened' in out.getvalue()
+def test_the_overview_shows_who_works_now(staff, project, held):
+    html = staff.get(project.get_absolute_url()).content.decode()
+    assert '<span class="badge">bob</span>' in html
+    assert "None in the last two weeks." in html
+
+
+def test_a_lease_that_ran_out_is_nobodys_work(project, held):
+    type(held).objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    assert not overview.working_now(project)
+
+
+def test_work_is_counted_and_nothing_else(project, write, alice):
+    actions.open_comparisons(project=project, completions=write(prompts=3), k=4)
+    first, second, _ = project.comparisons.all()
+    project.comparisons.filter(pk=first.pk).update(purpose="gold", known_ranking=[[1], [2]])
+    Slot.objects.filter(comparison=first).delete()
+    project.comparisons.filter(pk=second.pk).update(withdrawn_at=timezone.now())
+    Slot.objects.filter(comparison=second).update(free_from=datetime(9999, 1, 1, tzinfo=UTC))  # parked
+    counts = overview.counts_of(project)
+    assert (counts.comparisons, counts.filled, counts.open) == (1, 0, 1)
+    assert overview.known_answers(project) == {"gold": 1}
+
+
+def test_a_large_project_is_counted_once_a_minute(project, comparison, monkeypatch, django_assert_max_num_queries):
+    monkeypatch.setattr(overview, "MANY", 0)
+    first = overview.counts_of(project)
+    Slot.objects.all().delete()
+    with django_assert_max_num_queries(1):  # whether it is large
+        assert overview.counts_of(project) == first
+
+
+def test_the_overview_asks_as_many_questions_for_ten_comparisons_as_for_one(
+    staff, project, write, bob, django_assert_max_num_queries
+):
+    actions.open_comparisons(project=project, completions=write(prompts=10), k=4)
+    for _ in range(9):
+        submit(actions.claim_next(project=project, annotator=bob), bob)
+    with django_assert_max_num_queries(35):
+        html = staff.get(project.get_absolute_url()).content.decode()
+    assert "Judgments by hour" in html
+    assert "of 10 judgments" in html
+
+
+def test_a_correction_is_not_one_more_judgment_of_the_day(project, held, bob):
+    submit(held, bob)
+    submit(held, bob)
+    assert [number for _, number in overview.given_by_hour(project)] == [1]
+    (row,) = overview.by_annotator(project)
+    assert (row["judgments"], row["corrections"]) == (1, 1)
+
+
+def test_a_plot_goes_by_hour_first_and_then_by_day():
+    now = datetime(2026, 5, 20, 15, 30, tzinfo=UTC)
+    plot = overview.plot([(now.replace(minute=0) - timedelta(hours=3), 7)], now)
+    assert plot.chart.title == "Judgments by hour"
+    assert [bar.words for bar in plot.chart.bars if not bar.words.endswith(": 0")] == ["12:00: 7"]
+    assert len(plot.chart.bars) == 12
+
+    plot = overview.plot([(now.replace(minute=0) - timedelta(days=3), 7), (now.replace(minute=0), 2)], now)
+    assert [bar.words for bar in plot.chart.bars][-4:] == ["17 May: 7", "18 May: 0", "19 May: 0", "20 May: 2"]
+    assert overview.plot([], now) is None
+
+
+def test_judgments_are_put_to_the_hour_in_which_they_were_given(project, held, bob):
+    submit(held, bob)
+    Judgment.objects.update(created_at=timezone.now() - timedelta(days=2))
+    ((hour, number),) = overview.given_by_hour(project)
+    assert (hour.minute, number) == (0, 1)
+    assert timedelta(days=2) <= timezone.now() - hour <= timedelta(days=2, hours=1)
+
+
+# The pace: pencil work
+
+
+def test_the_time_left_is_what_is_open_over_the_mean_rate():
+    now = datetime(2026, 5, 20, 12, tzinfo=UTC)
+    given = [(now - timedelta(days=2), 30), (now - timedelta(hours=1), 10)]
+    pace = pace_of(given, 100, now, days=7)
+    assert pace.a_day == 20  # 40 in the two days since the first one
+    assert pace.left == timedelta(days=5)
+    assert pace.over == timedelta(days=2)
+
+
+def test_what_was_given_before_the_last_days_says_nothing_of_now():
+    now = datetime(2026, 5, 20, 12, tzinfo=UTC)
+    assert pace_of([(now - timedelta(days=8), 1000)], 5, now, days=7) is None
+    assert pace_of([(now - timedelta(hours=1), 4)], 5, now, days=7) is None  # four are too few
+
+
+def test_the_rate_of_the_first_minutes_is_not_blown_up():
+    now = datetime(2026, 5, 20, 12, 5, tzinfo=UTC)
+    assert pace_of([(now.replace(minute=0), 10)], 5, now, days=7).a_day == 240  # as if within an hour
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("span", "words"),
     [
-        ({"project": "none"}, 'no project "none". Projects: capitals'),
-        ({"run": 999_999}, "no sampling run 999999. The newest: "),
-        ({"k": 1}, "K is 1"),
+        (timedelta(seconds=1), "1 minute"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(hours=5), "5 hours"),
+        (timedelta(days=12), "12 days"),
+        (timedelta(days=30), "4 weeks"),
+        (timedelta(days=4000), "11 years"),
     ],
 )
-def test_the_command_says_what_is_wrong(project, run, write, change, message):
-    write()
-    with pytest.raises(CommandError, match=message):
-        call_command("open_comparisons", **({"project": "capitals", "run": run.pk, "k": 4} | change))
+def test_a_span_is_said_in_the_unit_that_a_person_would_use(span, words):
+    assert in_words(span) == words

@@ -1,0 +1,14 @@
+"""{{ timedelta|span }}: how long, as a person would say it."""
+
+from datetime import timedelta
+
+from django import template
+
+from annotation.pace import in_words
+
+register = template.Library()
+
+
+@register.filter
+def span(value: timedelta) -> str:
+    return in_words(value)

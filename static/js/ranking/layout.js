@@ -1,0 +1,164 @@
+// How the task is laid out: raw or rendered, how many columns, what is folded, which panels are open. Choices are kept in
+// this browser and hold for the tasks that follow.
+
+import { element } from "./elements.js";
+import { remember, remembered } from "./store.js";
+
+const COLUMNS = ["auto", "1", "2", "3"];
+const TURNS_IN_SIGHT = 4;
+
+export class Layout {
+  constructor(page) {
+    this.page = page;
+    this.form = page.form;
+    this.answers = this.form.querySelector(".answers");
+    this.guidelines = document.querySelector("[data-guidelines]");
+    this.showRaw(remembered("raw") === "on");
+    this.showColumns(remembered(this.columnsName) ?? "auto");
+    this.openGuidelines();
+    this.foldConversation();
+    this.foldLongAnswers();
+    this.reachScrollers();
+  }
+
+  // Raw or rendered
+
+  toggleRaw() {
+    const raw = !this.form.classList.contains("shows-raw");
+    remember("raw", raw ? "on" : "off");
+    this.showRaw(raw);
+    this.page.say(raw ? "Raw text." : "Rendered text.");
+  }
+
+  showRaw(raw) {
+    this.form.classList.toggle("shows-raw", raw);
+    for (const pre of this.form.querySelectorAll("pre.raw")) pre.hidden = !raw;
+    for (const rendered of this.form.querySelectorAll("[data-rendered]")) rendered.hidden = raw;
+    document.querySelector("[data-raw]")?.setAttribute("aria-pressed", String(raw));
+  }
+
+  // Columns
+
+  get columnsName() {
+    return `columns-${this.page.cards.length}`;
+  }
+
+  nextColumns() {
+    const most = Math.min(this.page.cards.length, 3);
+    const choices = COLUMNS.filter((each) => each === "auto" || Number(each) <= most);
+    const next = choices[(choices.indexOf(this.answers.dataset.columns) + 1) % choices.length];
+    remember(this.columnsName, next);
+    this.showColumns(next);
+    this.page.say(`Columns: ${next}.`);
+  }
+
+  showColumns(columns) {
+    this.answers.dataset.columns = COLUMNS.includes(columns) ? columns : "auto";
+    const button = document.querySelector("[data-columns-name]");
+    if (button) button.textContent = this.answers.dataset.columns;
+  }
+
+  // Guidelines: open when they are new, until somebody closes them; else as they were left.
+
+  openGuidelines() {
+    if (!this.guidelines) return;
+    const { isNew, guidelines: version } = this.guidelines.dataset;
+    const isUnseen = isNew !== undefined && remembered("guidelines-closed") !== version;
+    this.guidelines.open = isUnseen || remembered("guidelines") === "open";
+    this.guidelines.addEventListener("click", (event) => {
+      if (event.target.closest("summary")) this.rememberGuidelines(!this.guidelines.open);
+    }, { signal: this.page.stop.signal });
+  }
+
+  rememberGuidelines(open) {
+    remember("guidelines", open ? "open" : "closed");
+    if (!open) remember("guidelines-closed", this.guidelines.dataset.guidelines);
+  }
+
+  guidelinesRead() {
+    for (const each of this.guidelines.querySelectorAll("[data-new]")) each.remove();
+    delete this.guidelines.dataset.isNew;
+    this.guidelinesBody.focus();
+    this.page.say("Noted: you have read the guidelines.");
+  }
+
+  toggleGuidelines() {
+    if (!this.guidelines) return this.page.say("This project has no guidelines.");
+    this.guidelines.open = !this.guidelines.open;
+    this.rememberGuidelines(this.guidelines.open);
+    // Not to the summary: there Enter would open it again instead of submitting.
+    if (this.guidelines.open) this.guidelinesBody.focus();
+    else document.getElementById("task-title").focus({ preventScroll: true });
+  }
+
+  get guidelinesBody() {
+    return this.guidelines.querySelector(".guidelines-body");
+  }
+
+  // Folding
+
+  // Of a long conversation the end is in sight, from the last question of the user on; the rest is one click away.
+  foldConversation() {
+    const conversation = this.form.querySelector("[data-conversation]");
+    const turns = [...conversation.querySelectorAll("[data-turn]")];
+    const lastAsked = turns.findLastIndex((turn) => turn.dataset.turn === "user");
+    const from = Math.min(lastAsked, turns.length - 2) - 1;
+    if (turns.length > TURNS_IN_SIGHT && from > 0) this.hideTurns(turns.slice(0, from));
+    if (conversation.scrollHeight > conversation.clientHeight && lastAsked > 0) {
+      conversation.scrollTop = turns[lastAsked].offsetTop - conversation.offsetTop - 8;
+    }
+  }
+
+  hideTurns(turns) {
+    for (const turn of turns) turn.hidden = true;
+    const text = turns.length === 1 ? "Show the turn before" : `Show the ${turns.length} turns before`;
+    const button = element("button", { type: "button", class: "answer-more" }, text);
+    button.addEventListener("click", () => {
+      for (const turn of turns) turn.hidden = false;
+      turns[0].tabIndex = -1;
+      turns[0].focus();
+      button.remove();
+    });
+    turns[0].before(button);
+  }
+
+  // Long completions start folded, so that the others stay in sight.
+  foldLongAnswers() {
+    for (const card of this.page.cards) {
+      card.classList.add("is-long");
+      const body = card.querySelector(".answer-body");
+      const isLong = body.scrollHeight > body.clientHeight + 40;
+      card.classList.toggle("is-long", isLong);
+      card.querySelector("[data-more]").hidden = !isLong;
+    }
+  }
+
+  unfold(button) {
+    const card = button.closest("[data-letter]");
+    card.classList.remove("is-long");
+    button.hidden = true;
+    card.focus({ preventScroll: true });
+  }
+
+  // What scrolls sideways must be reachable without a mouse.
+  reachScrollers() {
+    const wide = this.form.parentElement.querySelectorAll('.prose :is(pre, table, math[display="block"])');
+    for (const each of wide) if (each.scrollWidth > each.clientWidth) each.tabIndex = 0;
+  }
+
+  // Menus and the note
+
+  openMenu(selector) {
+    const menu = this.form.querySelector(selector);
+    if (!menu) return;
+    menu.open = true;
+    menu.querySelector("textarea, .menu-item").focus();
+  }
+
+  openNote() {
+    const note = this.form.querySelector("[data-note]");
+    if (!note) return this.page.say("This project asks for no note.");
+    note.open = true;
+    note.querySelector("textarea").focus();
+  }
+}

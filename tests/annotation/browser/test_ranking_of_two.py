@@ -1,0 +1,93 @@
+"""Two completions: one key or one click on a scale, in each published form."""
+
+from annotation.models import Project
+from tests.annotation.browser.pages import assert_accessible, held, judged_letters, press, submitted
+
+
+def scale(page):
+    return [" ".join(words.split()) for words in page.locator(".scale button").all_inner_texts()]
+
+
+def test_of_two_completions_one_key_says_which(open_page):
+    page = open_page(k=2, comparisons=1)
+    first = held()
+    press(page, "2 Shift+S")
+    assert_accessible(page)
+    press(page, "Enter")
+    judgment = submitted(page, first)
+    assert judged_letters(judgment) == [["B"], ["A"]]
+    assert judgment.strengths == ["significantly_better"]
+
+
+def test_of_two_completions_one_click_says_which_and_how_much(open_page):
+    page = open_page(k=2, comparisons=1)
+    first = held()
+    page.get_by_role("button", name="A is slightly better").click()
+    page.click("[data-submit]")
+    judgment = submitted(page, first)
+    assert (judged_letters(judgment), judgment.strengths) == ([["A"], ["B"]], ["slightly_better"])
+
+
+def test_two_completions_can_be_tied(open_page):
+    page = open_page(k=2, comparisons=1)
+    first = held()
+    press(page, "= Enter")
+    assert judged_letters(submitted(page, first)) == [["A", "B"]]
+
+
+def test_the_button_that_was_pressed_keeps_the_focus(open_page):
+    page = open_page(k=2, comparisons=1)
+    page.get_by_role("button", name="B is better").focus()
+    press(page, "Space")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "B is better"
+    assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+
+
+def test_the_scale_of_llama_2_has_four_levels_on_each_side_and_a_tie(open_page):
+    words = ["significantly", "better", "slightly", "unsure"]
+    expected = [f"A {word}" for word in words] + ["= tie"] + [f"B {word}" for word in reversed(words)]
+    assert scale(open_page(k=2, comparisons=1)) == expected
+
+
+def test_the_scale_of_helpsteer3_runs_from_3_over_0_to_3(open_page):
+    Project.objects.update(strength_scale="helpsteer3")
+    page = open_page(k=2, comparisons=1, color_scheme="dark")
+    first = held()
+    expected = "A much, A better, A slightly, = about the same, B slightly, B better, B much"
+    assert scale(page) == expected.split(", ")
+    page.get_by_role("button", name="B is much better").click()
+    assert_accessible(page)
+    press(page, "Enter")
+    judgment = submitted(page, first)
+    assert (judged_letters(judgment), judgment.strengths) == ([["B"], ["A"]], ["significantly_better"])
+
+
+def test_without_strength_and_ties_there_are_two_buttons(open_page):
+    Project.objects.update(strength_scale="none", allow_ties=False)
+    assert scale(open_page(k=2, comparisons=1)) == ["A better", "B better"]
+
+
+def test_as_in_arena_both_may_be_bad(open_page):
+    Project.objects.update(strength_scale="none", allow_all_bad=True)
+    page = open_page(k=2, comparisons=2)
+    first = held()
+    assert scale(page) == ["A better", "= tie", "✕ both bad", "B better"]
+    page.get_by_role("button", name="Both are bad").click()
+    press(page, "Enter")
+    judgment = submitted(page, first)
+    assert (judged_letters(judgment), judgment.all_bad) == ([["A", "B"]], True)
+    second = held()
+    press(page, "0 1 Enter")  # bad, then A after all
+    judgment = submitted(page, second)
+    assert (judged_letters(judgment), judgment.all_bad) == ([["A"], ["B"]], False)
+
+
+def test_with_strength_both_may_be_bad_beside_the_scale(open_page):
+    Project.objects.update(allow_all_bad=True)
+    page = open_page(k=2, comparisons=1)
+    first = held()
+    press(page, "2")
+    page.get_by_label("Both are bad").check()
+    press(page, "Enter")
+    judgment = submitted(page, first)
+    assert (judged_letters(judgment), judgment.all_bad) == ([["B"], ["A"]], True)
