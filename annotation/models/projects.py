@@ -43,7 +43,7 @@ class Project(models.Model):
     )  # fmt: skip
     allow_ties = models.BooleanField(default=True)
     strength_scale = models.CharField(
-        max_length=20, choices=[(scale.value, scale.value) for scale in StrengthScale], default=StrengthScale.LLAMA2
+        max_length=20, choices=[(scale.value, scale.value) for scale in StrengthScale], default=StrengthScale.LLAMA2.value
     )
     ask_safety = models.BooleanField(default=False, help_text="Each completion is marked as safe or unsafe.")
     aspects = models.JSONField(default=list, blank=True, help_text="Rated for each completion: protocol.Aspect.")
