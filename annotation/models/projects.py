@@ -43,8 +43,9 @@ class Project(models.Model):
     )  # fmt: skip
     allow_ties = models.BooleanField(default=True)
     strength_scale = models.CharField(
-        max_length=20, choices=[(scale.value, scale.value) for scale in StrengthScale], default=StrengthScale.LLAMA2.value
-    )
+        max_length=20, default=StrengthScale.LLAMA2.value,
+        choices=[(scale.value, scale.value) for scale in StrengthScale],
+    )  # fmt: skip
     ask_safety = models.BooleanField(default=False, help_text="Each completion is marked as safe or unsafe.")
     aspects = models.JSONField(default=list, blank=True, help_text="Rated for each completion: protocol.Aspect.")
     defects = models.JSONField(default=list, blank=True, help_text="Ticked for each completion: protocol.Defect.")
