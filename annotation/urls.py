@@ -2,7 +2,13 @@
 
 from django.urls import path
 
-from annotation import member_urls, project_views, quality_urls, review_urls, snapshot_urls, task_urls, views
+from annotation import views
+from annotation.datasets import urls as snapshot_urls
+from annotation.projects import member_urls
+from annotation.projects import views as project_views
+from annotation.quality import urls as quality_urls
+from annotation.review import urls as review_urls
+from annotation.task import urls as task_urls
 
 app_name = "annotation"
 urlpatterns = [

@@ -6,11 +6,12 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from annotation import actions, overview
+from annotation import actions
 from annotation.access import manager_required
 from annotation.models import DatasetSnapshot, Judgment, Project
-from annotation.presets import PRESETS
-from annotation.rendering import render as render_markdown
+from annotation.projects import overview
+from annotation.projects.presets import PRESETS
+from annotation.rendering.markdown import render as render_markdown
 from sampling.models import PromptSet, SamplingRun
 
 

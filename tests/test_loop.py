@@ -11,8 +11,9 @@ from datasets import load_dataset
 from django.urls import reverse
 
 from annotation import actions as annotating
-from annotation import exports, simulated_http, snapshots
+from annotation.datasets import exports, snapshots
 from annotation.models import JudgeKind, Project, Role
+from annotation.simulated import over_http as simulated_http
 from sampling import actions as sampling
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion, SamplingRun

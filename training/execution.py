@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from annotation import exports
+from annotation.datasets import exports
 from sampling import checkpoints, processes
 from sampling.actions import register_model
 from sampling.engine import run_dir as files

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from annotation import exports
+from annotation.datasets import exports
 from annotation.models import DatasetSnapshot
 from sampling.models import Prompt, Split
 from training.models import TrainingRound

@@ -26,7 +26,7 @@ from annotation.actions.refusals import (
     NotYours,
 )
 from annotation.actions.reports import refreshed_report, request_report
-from annotation.opening import OpenedComparisons
+from annotation.queue.opening import OpenedComparisons
 
 __all__ = [
     "Answer",

@@ -10,7 +10,6 @@ from django.db import IntegrityError, transaction
 
 from annotation.actions.leases import locked, must_be_held
 from annotation.actions.refusals import KeyReused
-from annotation.marks import Mark, Questions, check_mark
 from annotation.models import (
     Assignment,
     AssignmentPurpose,
@@ -22,7 +21,8 @@ from annotation.models import (
     Rationale,
     Slot,
 )
-from annotation.ranking import EDIT, Ranking, RankingError, check_covers, check_edit
+from annotation.rules.marks import Mark, Questions, check_mark
+from annotation.rules.ranking import EDIT, Ranking, RankingError, check_covers, check_edit
 from sampling.models import Completion, Origin
 
 

@@ -8,9 +8,9 @@ from django.db import transaction
 
 from annotation.actions.history import record
 from annotation.actions.review import ReviewRefused, locked, put_into_queue, take_out_of_queue
-from annotation.letters import fixed_letters, in_letters
 from annotation.models import Comparison, Purpose
-from annotation.ranking import Ranking, check_covers
+from annotation.rules.letters import fixed_letters, in_letters
+from annotation.rules.ranking import Ranking, check_covers
 
 
 @transaction.atomic

@@ -9,10 +9,10 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from annotation import queue
 from annotation.actions.qualification import settle_qualification
 from annotation.actions.refusals import LeaseLost, NotYours
 from annotation.models import Assignment, AssignmentPurpose, AssignmentState, Project, Qualification, Role, Slot
+from annotation.queue import next_slot as queue
 
 # Not pseudo-random: whoever could foresee the draw could tell gold.
 _draw = SystemRandom()

@@ -5,15 +5,15 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from annotation import opening
 from annotation.actions.history import record
 from annotation.models import Project
-from annotation.opening import OpenedComparisons
+from annotation.queue import opening
+from annotation.queue.opening import OpenedComparisons
 
 
 @transaction.atomic
 def open_comparisons(*, project: Project, by: AbstractBaseUser | None = None, **chosen: Any) -> OpenedComparisons:
-    """Open the comparisons that were ``chosen``: see annotation.opening.open_comparisons."""
+    """Open the comparisons that were ``chosen``: see annotation.queue.opening.open_comparisons."""
     result = opening.open_comparisons(project=project, **chosen)
     if result.opened:
         more = {name: chosen[name] for name in ("k", "priority", "group") if chosen.get(name)}

@@ -8,10 +8,10 @@ from django.db.models import QuerySet
 from django.forms.models import model_to_dict
 from django.utils.text import slugify
 
-from annotation import overlap
 from annotation.actions.history import record
 from annotation.actions.members import add_member
 from annotation.models import Comparison, GuidelinesVersion, Project, ProjectChange, Role, Slot
+from annotation.queue import overlap
 
 # Columns that no settings form changes, or that are on record under another name.
 NOT_SETTINGS = ("id", "slug", "guidelines_version", "created_by", "is_paused")

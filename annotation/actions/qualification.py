@@ -4,7 +4,6 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from annotation.actions.members import set_qualification
-from annotation.known import known_ranking, pairs_right
 from annotation.models import (
     Assignment,
     AssignmentPurpose,
@@ -15,6 +14,7 @@ from annotation.models import (
     Purpose,
     Qualification,
 )
+from annotation.rules.known import known_ranking, pairs_right
 
 
 @transaction.atomic

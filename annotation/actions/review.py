@@ -8,7 +8,6 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from annotation import queue
 from annotation.actions.history import record
 from annotation.models import (
     Assignment,
@@ -19,7 +18,8 @@ from annotation.models import (
     Purpose,
     Slot,
 )
-from annotation.opening import make_slots
+from annotation.queue import next_slot as queue
+from annotation.queue.opening import make_slots
 
 MAX_JUDGMENTS = 50  # of one comparison: as many as a project's overlap may be
 

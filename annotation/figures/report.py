@@ -15,12 +15,10 @@ import numpy as np
 from django.db.models import Count, Exists, Max, OuterRef
 from django.db.models.functions import Length
 
-from annotation.annotator_warnings import warnings_of
 from annotation.figures.agreement import figures_of
 from annotation.figures.annotator_figures import AnnotatorFigures, Answers, KnownAnswers, figures_by_annotator
 from annotation.figures.panels import Judgments, places_of
 from annotation.figures.resampling import Resampling
-from annotation.known import known_ranking, pairs_right
 from annotation.models import (
     Assignment,
     AssignmentPurpose,
@@ -31,8 +29,10 @@ from annotation.models import (
     Project,
     Purpose,
 )
-from annotation.protocol import MAX_COMPLETIONS
-from annotation.ranking import Ranking
+from annotation.quality.annotator_warnings import warnings_of
+from annotation.rules.known import known_ranking, pairs_right
+from annotation.rules.protocol import MAX_COMPLETIONS
+from annotation.rules.ranking import Ranking
 
 FORMAT = 1
 CHUNK = 5000  # rows fetched in one go

@@ -5,7 +5,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.urls import reverse
 
-from annotation.protocol import MAX_COMPLETIONS, Aspect, Defect, StrengthScale, aspects_of, defects_of
+from annotation.rules.protocol import MAX_COMPLETIONS, Aspect, Defect, StrengthScale, aspects_of, defects_of
 
 
 class ProjectQuerySet(models.QuerySet):

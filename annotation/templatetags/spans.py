@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django import template
 
-from annotation.pace import in_words
+from annotation.projects.pace import in_words
 
 register = template.Library()
 

@@ -10,10 +10,16 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 from config.wsgi import application
 from django.urls import get_resolver
 assert len(get_resolver().url_patterns) > 3
-for app in ("sampling", "annotation", "training"):
-    for module in pkgutil.iter_modules(importlib.import_module(app).__path__):
+OTHERS = {"engine", "pipeline", "figures", "demo", "management", "migrations"}  # what programs and workers load
+def load(package):
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        name = f"{package}.{module.name}"
         if not module.ispkg:
-            importlib.import_module(f"{app}.{module.name}")
+            importlib.import_module(name)
+        elif module.name not in OTHERS:
+            load(name)
+for app in ("sampling", "annotation", "training"):
+    load(app)
 print(",".join(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 

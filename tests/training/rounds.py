@@ -6,8 +6,8 @@ import sys
 import uuid
 from pathlib import Path
 
+from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import DatasetSnapshot, JudgeKind
-from annotation.snapshots import freeze_snapshot
 from sampling.actions import register_model
 from sampling.models import ModelVersion, Prompt, PromptSet, Split
 from tests.annotation.judged import judge, make_comparison, make_project

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from django.urls import reverse
 
+from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import JudgeKind
-from annotation.snapshots import freeze_snapshot
 from sampling.models import Completion, ModelVersion, Origin, SamplingRun
 from tests.annotation.judged import judge, make_comparison, make_project
 from training import cost, round_data

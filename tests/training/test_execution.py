@@ -263,7 +263,7 @@ def test_a_full_disk_fails_the_round_with_the_remedy(round, monkeypatch):
     def full(**_):
         raise OSError(28, "No space left on device", "train.jsonl")
 
-    monkeypatch.setattr("annotation.exports.write_export", full)
+    monkeypatch.setattr("annotation.datasets.exports.write_export", full)
     actions.execute_round(round=round)
     assert round.state == TaskState.FAILED
     assert "The disk is full" in round.failure

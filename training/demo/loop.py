@@ -19,8 +19,9 @@ from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from annotation import actions as annotating
-from annotation import exports, simulated_http, snapshots
+from annotation.datasets import exports, snapshots
 from annotation.models import DatasetSnapshot, JudgeKind, Judgment, Project
+from annotation.simulated import over_http as simulated_http
 from sampling import actions as sampling
 from sampling.durations import duration
 from sampling.kept_secrets import kept_secret

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from annotation import simulated
+from annotation.simulated import annotators as simulated
 from sampling.engine.generate import generate_in_child
 from sampling.engine.run_dir import RunDirError, main
 from training.pipeline.completions import COMPLETIONS, Completion, Generate, Prompt, read_prompts, sample

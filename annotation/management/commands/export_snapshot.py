@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from annotation.exports import ExportRefused, Rows, write_export
+from annotation.datasets.exports import ExportRefused, Rows, write_export
 from annotation.management.lookup import snapshot_by_name
 from sampling.management.progress import ShellCommand, bar
 

@@ -2,9 +2,9 @@
 
 from django.core.management.base import CommandError
 
+from annotation.datasets.snapshots import SnapshotRefused, available, checked_kinds, freeze_snapshot
 from annotation.management.lookup import project_by_slug
 from annotation.models import JudgeKind
-from annotation.snapshots import SnapshotRefused, available, checked_kinds, freeze_snapshot
 from sampling.management.progress import ShellCommand, bar
 
 

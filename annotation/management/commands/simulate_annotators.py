@@ -4,8 +4,8 @@ import time
 
 from django.core.management.base import CommandError
 
-from annotation import simulated_http
 from annotation.management.lookup import project_by_slug
+from annotation.simulated import over_http as simulated_http
 from sampling.management.progress import ShellCommand, advance, bar
 
 

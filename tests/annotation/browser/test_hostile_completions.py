@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from annotation import actions
 from annotation.models import Judgment
-from annotation.rendering import TAGS
+from annotation.rendering.markdown import TAGS
 from tests.annotation.browser.pages import assert_accessible, press
-from tests.annotation.test_rendering import HOSTILE
+from tests.annotation.rendering.test_rendering import HOSTILE
 
 MARKUP = "\n\n".join(HOSTILE).replace("\0", "\ufffd").replace("\ud800", "\ufffd")  # as the intake stores them
 WIDE = "\n\n".join(

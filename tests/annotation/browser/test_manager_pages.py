@@ -5,8 +5,9 @@ import uuid
 import pytest
 from django.urls import reverse
 
-from annotation import actions, overlap
+from annotation import actions
 from annotation.models import Membership, Slot
+from annotation.queue import overlap
 from tests.annotation.browser.pages import assert_accessible
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from annotation.snapshots import freeze_snapshot
+from annotation.datasets.snapshots import freeze_snapshot
 from tests.annotation.browser.pages import assert_accessible
 from tests.annotation.judged import judge, known, make_comparison, make_project
 

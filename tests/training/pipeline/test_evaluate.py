@@ -2,7 +2,7 @@
 
 import pytest
 
-from annotation import simulated
+from annotation.simulated import annotators as simulated
 from sampling.engine.run_dir import RunDirError
 from tests.training.pipeline.runs import FakeEngine, prompts_file, read_lines, stage_dir
 from training.pipeline import evaluate

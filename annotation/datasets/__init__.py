@@ -1,0 +1,1 @@
+"""Frozen snapshots and what is exported of them."""

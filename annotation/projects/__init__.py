@@ -1,0 +1,1 @@
+"""The pages of a project's manager: settings, members, invitations, overview, history."""

@@ -1,0 +1,1 @@
+"""Which comparison comes next, and for whom."""

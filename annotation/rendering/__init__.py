@@ -1,0 +1,1 @@
+"""What models and people wrote, as HTML that may stand in our pages."""

@@ -1,0 +1,1 @@
+"""The pages of a reviewer: comparisons, decisions, flags, skips, known answers."""
