@@ -1,14 +1,14 @@
 """Who may see and do what in a project. Staff may everything; a manager what concerns the project's data."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
 from annotation.models import Assignment, AssignmentPurpose, Comparison, Membership, Project, Role
@@ -28,8 +28,12 @@ def may_review(user: AbstractBaseUser | AnonymousUser, project: Project) -> bool
     return user.is_staff or project.memberships.filter(user=user.pk, role__in=REVIEWING).exists()
 
 
-def may_annotate(user: AbstractBaseUser | AnonymousUser, project: Project) -> bool:
-    return user.is_staff or project.memberships.filter(user=user.pk).exists()
+def membership_of(request: HttpRequest, project: Project) -> Membership | None:
+    """This user's membership; not read again where a guard has read it for this request."""
+    known = getattr(request, "membership", None)
+    if known is not None and known.project_id == project.pk:
+        return known
+    return Membership.objects.filter(project=project, user=request.user.pk).first()
 
 
 def runs_to_compare(user: AbstractBaseUser | AnonymousUser, project: Project) -> QuerySet[SamplingRun]:
@@ -59,9 +63,8 @@ def own_assignment(request: HttpRequest, pk: uuid.UUID) -> Assignment:
     """404 for what belongs to somebody else: its address says nothing to others. 403 for who was removed since."""
     roles = Membership.objects.filter(project=OuterRef("comparison__project"), user=request.user.pk).values("role")
     found = get_object_or_404(
-        Assignment.objects.select_related("comparison__project__guidelines_version", "comparison__prompt").annotate(
-            own_role=Subquery(roles[:1])
-        ),
+        # No texts: an answer that is only kept needs none.
+        Assignment.objects.select_related("comparison__project").annotate(own_role=Subquery(roles[:1])),
         pk=pk,
         annotator=request.user,
     )
@@ -75,40 +78,69 @@ def own_assignment(request: HttpRequest, pk: uuid.UUID) -> Assignment:
 
 
 def sign_in_required(view: View) -> View:
-    """Send the anonymous to the sign-in page; but a script gets 401, so that the page it works for stays."""
+    """Send the anonymous to the sign-in page; but a script gets 401, so that the page it works for stays.
+
+    What is sent in the background says for whom: it may have waited until somebody else signed in. To that it is 401
+    too, so that 403 and 404 are final; they come in plain words.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.user.is_authenticated:
+        if not request.user.is_authenticated or _is_for_another(request):
+            return HttpResponse(status=401) if is_script(request) else to_sign_in(request)
+        if not is_background(request):
             return view(request, *args, **kwargs)
-        return HttpResponse(status=401) if is_script(request) else to_sign_in(request)
+        try:
+            return view(request, *args, **kwargs)
+        except PermissionDenied as error:
+            return _in_words(str(error), 403)
+        except Http404:
+            return _in_words("This comparison is not there any more.", 404)
 
     return guarded
 
 
+def _is_for_another(request: HttpRequest) -> bool:
+    """Programs and pages from before this was asked do not say; then whoever is signed in is meant."""
+    sent_for = request.POST.get("user", "") if is_background(request) else ""
+    return sent_for not in ("", str(request.user.pk))
+
+
+def _in_words(words: str, status: int) -> HttpResponse:
+    return HttpResponse(words, status=status, content_type="text/plain; charset=utf-8")
+
+
 def member_required(view: View) -> View:
     """Call ``view(request, project, ...)`` for members of the project with this slug; 403 for others."""
-    return _guarded(view, may_annotate, "You are not a member of this project.")
+    return _guarded(view, tuple(Role), "You are not a member of this project.")
 
 
 def manager_required(view: View) -> View:
     """Call ``view(request, project, ...)`` for managers of the project with this slug; 403 for others."""
-    return _guarded(view, may_manage, "Only a manager of this project may do this.")
+    return _guarded(view, (Role.MANAGER,), "Only a manager of this project may do this.")
 
 
 def reviewer_required(view: View) -> View:
     """Call ``view(request, project, ...)`` for reviewers and managers of this project; 403 for others."""
-    return _guarded(view, may_review, "Only a reviewer or a manager of this project may do this.")
+    return _guarded(view, REVIEWING, "Only a reviewer or a manager of this project may do this.")
 
 
-def _guarded(view: View, is_allowed: Callable[[Any, Project], bool], refusal: str) -> View:
+def _guarded(view: View, roles: Collection[Role], refusal: str) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, slug: str, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
             return to_sign_in(request)
-        project = get_object_or_404(Project.objects.select_related("guidelines_version"), slug=slug)
-        if not is_allowed(request.user, project):
+        # One query for both: somebody waits for every page behind this.
+        members = Membership.objects.select_related("project__guidelines_version")
+        membership = members.filter(project__slug=slug, user=request.user.pk).first()
+        project = (
+            membership.project
+            if membership
+            else get_object_or_404(Project.objects.select_related("guidelines_version"), slug=slug)
+        )
+        if not request.user.is_staff and (membership is None or membership.role not in roles):
             raise PermissionDenied(refusal)
+        request.membership = membership
         return view(request, project, *args, **kwargs)
 
     return guarded

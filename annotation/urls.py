@@ -16,6 +16,7 @@ urlpatterns = [
     path("projects/new/", project_views.project_new, name="project_new"),
     path("projects/<slug:slug>/", views.project, name="project"),
     path("projects/<slug:slug>/settings/", project_views.project_settings, name="project_settings"),
+    path("projects/<slug:slug>/try/", project_views.project_try, name="project_try"),
     path("projects/<slug:slug>/pause/", project_views.project_pause, name="project_pause"),
     path("projects/<slug:slug>/overlap/", project_views.fit, name="fit"),
     path("projects/<slug:slug>/open-comparisons/", project_views.open_comparisons, name="open_comparisons"),

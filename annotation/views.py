@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 
 from annotation import actions
 from annotation.access import manager_required
-from annotation.models import DatasetSnapshot, Judgment, Project
+from annotation.models import DatasetSnapshot, Judgment, Project, Role
 from annotation.projects import overview
 from annotation.projects.presets import PRESETS
 from annotation.rendering.markdown import render as render_markdown
@@ -42,6 +42,8 @@ def project(request: HttpRequest, project: Project) -> HttpResponse:
     now = timezone.now()
     counts = overview.counts_of(project)
     given = overview.given_by_hour(project)
+    by_annotator = overview.by_annotator(project)
+    annotators = project.memberships.filter(role=Role.ANNOTATOR)
     context = {
         "project": project,
         "may_manage": True,
@@ -54,7 +56,10 @@ def project(request: HttpRequest, project: Project) -> HttpResponse:
         "open_flags": overview.open_flags(project),
         "known": overview.known_answers(project),
         "is_fitting": actions.is_fitting(project),
-        "by_annotator": overview.by_annotator(project),
+        "by_annotator": by_annotator,
+        "busiest": max((row["judgments"] for row in by_annotator), default=0),
+        # Comparisons wait, and nobody is there to judge them.
+        "needs_people": bool(counts.open) and not by_annotator and not annotators.exists(),
         "memberships": project.memberships.select_related("user").order_by("role", "user__username")[:12],
         "member_count": project.memberships.count(),
         "snapshots": project.snapshots.all()[:5],

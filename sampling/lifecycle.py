@@ -34,11 +34,14 @@ class Lifecycle(models.Model):
         """The states from which ``target`` can be reached in one step."""
         return {str(source) for source, targets in cls.TRANSITIONS.items() if target in targets}
 
-    def move_to(self, target: str, *, where: dict[str, Any] | None = None, **changes: Any) -> None:
+    def move_to(
+        self, target: str, *, where: dict[str, Any] | None = None, is_locked: bool = False, **changes: Any
+    ) -> None:
         """Move to ``target`` in one UPDATE that names the states it expects, and set ``changes`` with it.
 
         ``where`` narrows the expectation (for example to the holder of a claim). Raises StaleState when
-        the row had moved meanwhile; then nothing was written.
+        the row had moved meanwhile; then nothing was written. The row is read again, unless it ``is_locked`` by the
+        caller, who then knows it, and ``changes`` are plain values.
         """
         updated = (
             type(self)
@@ -47,4 +50,8 @@ class Lifecycle(models.Model):
         )
         if not updated:
             raise StaleState(self, target)
-        self.refresh_from_db()
+        if not is_locked:
+            self.refresh_from_db()
+            return
+        for name, value in {"state": target, **changes}.items():
+            setattr(self, name, value)

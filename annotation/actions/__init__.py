@@ -2,8 +2,8 @@
 
 from annotation.actions.flags import raise_flag
 from annotation.actions.guidelines import mark_guidelines_read
-from annotation.actions.invitations import accept_invitation, create_invitation, revoke_invitation
-from annotation.actions.judgments import Answer, Edit, submit_judgment
+from annotation.actions.invitations import accept_invitation, create_invitation
+from annotation.actions.judgments import Answer, Basis, Edit, submit_judgment
 from annotation.actions.leases import claim_next, renew_lease, save_draft, skip
 from annotation.actions.members import add_member, remove_member, set_qualification
 from annotation.actions.opening import open_comparisons
@@ -17,6 +17,7 @@ from annotation.actions.projects import (
     set_priority,
 )
 from annotation.actions.refusals import (
+    AnsweredMeanwhile,
     AnswerRefused,
     InvitationRefused,
     KeyReused,
@@ -26,11 +27,14 @@ from annotation.actions.refusals import (
     NotYours,
 )
 from annotation.actions.reports import refreshed_report, request_report
+from annotation.actions.revoking import revoke_invitation
 from annotation.queue.opening import OpenedComparisons
 
 __all__ = [
     "Answer",
     "AnswerRefused",
+    "AnsweredMeanwhile",
+    "Basis",
     "Edit",
     "InvitationRefused",
     "KeyReused",

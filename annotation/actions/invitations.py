@@ -1,21 +1,21 @@
-"""Invitation links: make one, use it, take it back. Only a link's hash is kept; each step is put on record."""
+"""Invitation links: make one, use it. Only a link's hash is kept; each step is put on record."""
 
 import hashlib
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from annotation.actions.history import record
 from annotation.actions.members import add_member, one_change_at_a_time
 from annotation.actions.refusals import InvitationRefused
-from annotation.models import Invitation, Membership, Project, Role
+from annotation.models import Invitation, Membership, Project, ProjectChange, Role
 
 RANKS = (Role.ANNOTATOR, Role.REVIEWER, Role.MANAGER)  # who is more keeps it when joining as less
 
@@ -60,8 +60,8 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def must_be_usable(invitation: Invitation) -> None:
-    """Raise InvitationRefused unless somebody may still join by it."""
+def must_be_usable(invitation: Invitation, user: AbstractBaseUser | None = None) -> None:
+    """Raise InvitationRefused unless somebody may still join by it, and where a ``user`` is given, unless they may."""
     if invitation.revoked_at is not None:
         raise InvitationRefused("This invitation was taken back.")
     if invitation.expires_at <= timezone.now():
@@ -72,6 +72,32 @@ def must_be_usable(invitation: Invitation) -> None:
             if invitation.max_uses == 1
             else f"This invitation was used {invitation.uses} times, which is as often as it may be."
         )
+    if invitation.created_by and not _may_invite(invitation.created_by, invitation.project):
+        raise InvitationRefused("Who made this invitation does not manage the project any more.")
+    if user is not None and _had_more_since(invitation, user):
+        raise InvitationRefused("A manager changed what you may do here after this invitation was made.")
+
+
+def _may_invite(user: AbstractBaseUser, project: Project) -> bool:
+    manages = project.memberships.filter(user=user, role=Role.MANAGER)
+    return user.is_active and (user.is_staff or manages.exists())
+
+
+def _had_more_since(invitation: Invitation, user: AbstractBaseUser) -> bool:
+    """Whether this user was removed, or was made less, since it was made: an older link must not undo that.
+
+    The record says so; of who is no member any more there is nothing else.
+    """
+    since = ProjectChange.objects.filter(
+        project=invitation.project, what="membership", subject=user.get_username(), at__gte=invitation.created_at
+    )
+    return any(_is_less(before, after) for before, after in since.values_list("before", "after"))
+
+
+def _is_less(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool:
+    if before is None or after is None:
+        return after is None
+    return RANKS.index(after["role"]) < RANKS.index(before["role"]) or not set(before["groups"]) <= set(after["groups"])
 
 
 def would_change(invitation: Invitation, user: AbstractBaseUser) -> bool:
@@ -93,11 +119,12 @@ def accept_invitation(*, invitation: Invitation, user: AbstractBaseUser) -> Memb
     """Make the user a member. Joining twice is joining once and costs one use. Raises InvitationRefused."""
     one_change_at_a_time(invitation.project)
     # Locked: two people at once must not both take the last use.
-    invitation = Invitation.objects.select_for_update(of=["self"]).select_related("project").get(pk=invitation.pk)
+    links = Invitation.objects.select_for_update(of=["self"])
+    invitation = links.select_related("project", "created_by").get(pk=invitation.pk)
     earlier = Membership.objects.filter(project=invitation.project, user=user).first()
     if earlier is not None and not would_change(invitation, user):
         return earlier
-    must_be_usable(invitation)
+    must_be_usable(invitation, user)
     role, groups = _joined(earlier, invitation)
     Invitation.objects.filter(pk=invitation.pk).update(uses=F("uses") + 1)
     record(
@@ -106,13 +133,3 @@ def accept_invitation(*, invitation: Invitation, user: AbstractBaseUser) -> Memb
     )  # fmt: skip
     kind = {"kind": earlier.kind} if earlier else {}
     return add_member(project=invitation.project, user=user, role=role, groups=groups, by=user, **kind)
-
-
-@transaction.atomic
-def revoke_invitation(*, invitation: Invitation, by: AbstractBaseUser | None = None) -> None:
-    """Nobody joins by it from now on; who has joined stays. Twice is once."""
-    if Invitation.objects.filter(pk=invitation.pk, revoked_at__isnull=True).update(revoked_at=Now()):
-        record(
-            project=invitation.project, by=by, what="invitation", subject=f"invitation {invitation.pk}",
-            before="open", after="taken back",
-        )  # fmt: skip

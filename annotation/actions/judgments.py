@@ -1,7 +1,7 @@
 """Keep judgments. Never edited: a correction is another one that supersedes it."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +9,18 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
 from annotation.actions.leases import locked, must_be_held
-from annotation.actions.refusals import KeyReused
+from annotation.actions.refusals import AnsweredMeanwhile, KeyReused
 from annotation.models import (
     Assignment,
     AssignmentPurpose,
     AssignmentState,
     JudgeKind,
     Judgment,
-    Membership,
     Project,
     Rationale,
-    Slot,
 )
+from annotation.queue import overlap
+from annotation.rendering.markdown import SHOWN_CHARACTERS
 from annotation.rules.marks import Mark, Questions, check_mark
 from annotation.rules.ranking import EDIT, Ranking, RankingError, check_covers, check_edit
 from sampling.models import Completion, Origin
@@ -47,22 +47,45 @@ class Answer:
     seconds_spent: float | None = None
 
 
+@dataclass(frozen=True)
+class Basis:
+    """What the page that an answer comes from knows of: the revision it was opened on, 0 for none, and the keys
+    under which it has sent other versions since. One of those may have arrived without the page being told."""
+
+    revision: int
+    keys: Collection[uuid.UUID] = ()
+
+
 def submit_judgment(
-    *, assignment: Assignment, annotator: AbstractBaseUser, answer: Answer, request_key: uuid.UUID
+    *,
+    assignment: Assignment,
+    annotator: AbstractBaseUser,
+    answer: Answer,
+    request_key: uuid.UUID,
+    based_on: Basis | None = None,
 ) -> Judgment:
     """Keep an answer and fill the slot, in one transaction.
 
-    The same ``request_key`` again returns the first judgment. An assignment that was submitted before gets a
-    new revision that supersedes the old one. Raises RankingError, MarksError or AnswerRefused; then nothing is
-    written.
+    The same answer under the same ``request_key`` again returns the first judgment; another answer under it is
+    refused. An assignment that was submitted before gets a new revision that supersedes the old one, unless that is
+    one that ``based_on`` does not know of; None knows of all. Raises RankingError, MarksError or AnswerRefused; then
+    nothing is written.
     """
     try:
         with transaction.atomic():
             current, project = locked(assignment, annotator)
+            ranking = _checked(project, current, answer)
             # After the lock: a repeated request waited there for the first one to end.
-            judgment = Judgment.objects.filter(request_key=request_key, assignment=current).first()
+            judgment = _kept(current, request_key)
             if judgment is None:
-                judgment = _judge(project, current, _checked(project, current, answer), answer, request_key)
+                judgment = _judge(project, current, ranking, answer, request_key, based_on)
+            elif not _says(judgment, project, current, ranking, answer):
+                raise AnsweredMeanwhile(current.judgments.current().get().revision)
+    except overlap.SlotIsParked:
+        with overlap.unparked(assignment):
+            return submit_judgment(
+                assignment=assignment, annotator=annotator, answer=answer, request_key=request_key, based_on=based_on
+            )
     except IntegrityError as error:
         if "request_key" in str(error):  # the key of somebody else's judgment: a forged or broken request
             raise KeyReused("Another answer used this key. Reload the page and send it again.") from error
@@ -104,6 +127,10 @@ def _check_edit(project: Project, assignment: Assignment, edit: Edit) -> None:
     if not edit.text.strip():
         raise RankingError("Your better answer is empty. Write it, or take the edit away.")
     original = Completion.objects.values_list("text", flat=True).get(pk=edit.of)
+    if len(original) > SHOWN_CHARACTERS:  # an edit of what the page shows would leave out the rest
+        raise RankingError(
+            f"Completions of more than {SHOWN_CHARACTERS:,} characters cannot be edited. Take the edit away."
+        )
     if edit.text.split() == original.split():
         raise RankingError("Your better answer is the same as what it began as. Change it, or take the edit away.")
 
@@ -115,34 +142,77 @@ def _check_marks(project: Project, assignment: Assignment, answer: Answer) -> No
         check_mark(marks.get(pk, Mark()), questions, chr(ord("A") + place))
 
 
-def _judge(project: Project, assignment: Assignment, ranking: Ranking, answer: Answer, request_key) -> Judgment:
+def _kept(assignment: Assignment, request_key: uuid.UUID) -> Judgment | None:
+    if assignment.state != AssignmentState.SUBMITTED:  # nothing was kept of it under any key
+        return None
+    return Judgment.objects.filter(request_key=request_key, assignment=assignment).first()
+
+
+def _judge(
+    project: Project,
+    assignment: Assignment,
+    ranking: Ranking,
+    answer: Answer,
+    request_key: uuid.UUID,
+    based_on: Basis | None,
+) -> Judgment:
     previous = None
     if assignment.state == AssignmentState.SUBMITTED:
         previous = assignment.judgments.current().get()
+        if based_on and previous.revision != based_on.revision and previous.request_key not in based_on.keys:
+            if _says(previous, project, assignment, ranking, answer):
+                return previous  # two tabs that agree
+            raise AnsweredMeanwhile(previous.revision)
     else:
         must_be_held(assignment)
-        assignment.move_to(AssignmentState.SUBMITTED, draft=None)
-        Slot.objects.filter(pk=assignment.slot_id).update(is_filled=True)
-    members = Membership.objects.filter(project=project, user=assignment.annotator_id)
-    if answer.edit:
-        ranking = ranking.map({pk: pk for pk in ranking.items} | {EDIT: _completion_of(assignment, answer.edit).pk})
+        assignment.move_to(AssignmentState.SUBMITTED, is_locked=True, draft=None)
+        overlap.fill(assignment.slot_id)
+    edit = _completion_of(assignment, answer.edit).pk if answer.edit else None
     return Judgment.objects.create(
         comparison_id=assignment.comparison_id,
         annotator_id=assignment.annotator_id,
         assignment=assignment,
-        kind=members.values_list("kind", flat=True).first() or JudgeKind.PERSON,
+        kind=assignment.own_kind or JudgeKind.PERSON,
         is_decision=assignment.purpose == AssignmentPurpose.REVIEW,
-        ranking=[list(group) for group in ranking.groups],
-        strengths=[str(strength) for strength in ranking.strengths],
-        marks=_marks_as_json(project, assignment, answer),
-        all_bad=answer.all_bad,
-        rationale=answer.rationale if project.rationale != Rationale.OFF else "",
+        **_content(project, assignment, ranking, answer, edit),
         seconds_spent=answer.seconds_spent,
         guidelines_version_id=project.guidelines_version_id,
         revision=previous.revision + 1 if previous else 1,
         supersedes=previous,
         request_key=request_key,
     )
+
+
+def _content(
+    project: Project, assignment: Assignment, ranking: Ranking, answer: Answer, edit: int | None
+) -> dict[str, Any]:
+    """What a judgment says, field by field. ``edit``: the id of the better answer."""
+    if edit is not None:
+        ranking = ranking.map({pk: pk for pk in ranking.items} | {EDIT: edit})
+    return {
+        "ranking": [list(group) for group in ranking.groups],
+        "strengths": [str(strength) for strength in ranking.strengths],
+        "marks": _marks_as_json(project, assignment, answer),
+        "all_bad": answer.all_bad,
+        "rationale": answer.rationale if project.rationale != Rationale.OFF else "",
+    }
+
+
+def _says(judgment: Judgment, project: Project, assignment: Assignment, ranking: Ranking, answer: Answer) -> bool:
+    """Whether the judgment says just what this answer does; how long it took does not matter."""
+    edit = None
+    if answer.edit:
+        edit = Completion.objects.filter(**_edit_fields(assignment, answer.edit)).values_list("pk", flat=True).first()
+        if edit is None:
+            return False
+    said = _content(project, assignment, ranking, answer, edit)
+    kept = {name: getattr(judgment, name) for name in said}
+    return _in_no_order(said) == _in_no_order(kept)
+
+
+def _in_no_order(content: dict[str, Any]) -> dict[str, Any]:
+    """Within a tie the order says nothing."""
+    return content | {"ranking": [sorted(group) for group in content["ranking"]]}
 
 
 def _marks_as_json(project: Project, assignment: Assignment, answer: Answer) -> dict[str, Any]:
@@ -156,9 +226,12 @@ def _marks_as_json(project: Project, assignment: Assignment, answer: Answer) -> 
 def _completion_of(assignment: Assignment, edit: Edit) -> Completion:
     """The edit as a completion; the same words by the same person again are the same completion."""
     return Completion.objects.get_or_create(
-        origin=Origin.PERSON,
-        edit_of_id=edit.of,
-        written_by_id=assignment.annotator_id,
-        text=edit.text,
+        **_edit_fields(assignment, edit),
         defaults={"prompt_id": assignment.comparison.prompt_id, "finish_reason": "stop"},
     )[0]
+
+
+def _edit_fields(assignment: Assignment, edit: Edit) -> dict[str, Any]:
+    return {
+        "origin": Origin.PERSON, "edit_of_id": edit.of, "written_by_id": assignment.annotator_id, "text": edit.text,
+    }  # fmt: skip

@@ -7,8 +7,9 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from annotation.actions.history import record
-from annotation.actions.review import ReviewRefused, locked, put_into_queue, take_out_of_queue
+from annotation.actions.review import ReviewRefused, locked, take_out_of_queue
 from annotation.models import Comparison, Purpose
+from annotation.queue import overlap
 from annotation.rules.letters import fixed_letters, in_letters
 from annotation.rules.ranking import Ranking, check_covers
 
@@ -56,8 +57,7 @@ def turn_back_to_work(*, comparison: Comparison, by: AbstractBaseUser) -> None:
     take_out_of_queue(comparison)
     comparison.purpose = Purpose.WORK
     comparison.save(update_fields=["purpose"])
-    if not comparison.withdrawn_at:
-        put_into_queue(comparison)
+    overlap.fit_one(comparison.pk)
     _record(comparison, by, before)
 
 

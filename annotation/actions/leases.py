@@ -6,13 +6,24 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from annotation.actions.qualification import settle_qualification
 from annotation.actions.refusals import LeaseLost, NotYours
-from annotation.models import Assignment, AssignmentPurpose, AssignmentState, Project, Qualification, Role, Slot
+from annotation.models import (
+    Assignment,
+    AssignmentPurpose,
+    AssignmentState,
+    Membership,
+    Project,
+    Qualification,
+    Role,
+    Slot,
+)
 from annotation.queue import next_slot as queue
+from annotation.queue import overlap
 
 # Not pseudo-random: whoever could foresee the draw could tell gold.
 _draw = SystemRandom()
@@ -27,8 +38,7 @@ def claim_next(
     None when nothing is left. At most two are held at once: the one that is worked on (``besides``) and the one
     ahead of it.
     """
-    queue.one_at_a_time(annotator_id=annotator.pk)
-    held = queue.held_by(project=project, annotator_id=annotator.pk)
+    held = queue.lock_and_held_by(project=project, annotator_id=annotator.pk)
     if any(besides is None or pk != besides.pk for pk in held):
         # Where a lease ran out, somebody may have taken the slot since it was read, without a lock, just above.
         renewed = queue.renew(project=project, annotator_id=annotator.pk)
@@ -60,7 +70,7 @@ def _hand_out(project: Project, annotator: AbstractBaseUser) -> Assignment | Non
     if taken is None:
         return None
     if gold:
-        return _give(project, annotator, gold, AssignmentPurpose.GOLD, taken.shown)
+        return _give(project, annotator, gold, AssignmentPurpose.GOLD, (taken.given, taken.shown))
     return queue.assign(taken=taken, annotator_id=annotator.pk)
 
 
@@ -77,11 +87,13 @@ def _give(
     annotator: AbstractBaseUser,
     comparison_id: int,
     purpose: AssignmentPurpose,
-    shown: list[list[int]] | None = None,
+    known: tuple[int, list[list[int]]] | None = None,
 ) -> Assignment:
+    given, shown = known or queue.shown_in(comparison_id)
     return queue.assign_known(
         comparison_id=comparison_id,
-        shown=shown or queue.shown_in(comparison_id),
+        given=given,
+        shown=shown,
         purpose=purpose,
         annotator_id=annotator.pk,
         leased_until=timezone.now() + timedelta(seconds=project.lease_seconds),
@@ -111,36 +123,47 @@ def save_draft(*, assignment: Assignment, annotator: AbstractBaseUser, draft: di
         raise NotYours(f"Assignment {assignment.pk} belongs to another annotator.")
     open_or_lost = [AssignmentState.HELD, AssignmentState.EXPIRED]
     Assignment.objects.filter(pk=assignment.pk, state__in=open_or_lost).update(draft=draft)
-    assignment.refresh_from_db(fields=["state", "draft"])
+    try:
+        assignment.refresh_from_db(fields=["state", "draft"])
+    except Assignment.DoesNotExist:
+        raise LeaseLost("This comparison is not there any more. Go on with the next one.") from None
     must_be_held(assignment)
 
 
 @transaction.atomic
 def skip(*, assignment: Assignment, annotator: AbstractBaseUser, reason: str) -> None:
-    """Give the slot back to others. Skipping twice is skipping once."""
+    """Give the slot back to others, where its judgment is still wanted. Skipping twice is skipping once."""
+    overlap.lock_slots(assignment.comparison_id)
     assignment, _ = locked(assignment, annotator)
     if assignment.state == AssignmentState.SKIPPED:
         return
     must_be_held(assignment)
     assignment.move_to(AssignmentState.SKIPPED, skip_reason=reason[:200])
     Slot.objects.filter(pk=assignment.slot_id).update(free_from=Now())
+    overlap.fit_one(assignment.comparison_id)
 
 
 def locked(assignment: Assignment, annotator: AbstractBaseUser) -> tuple[Assignment, Project]:
-    """The assignment, fresh and locked, and its project: the slot first, as in the queue, against deadlocks."""
+    """The assignment, fresh and locked, and its project: the slot first, as in the queue, against deadlocks.
+
+    With ``own_kind``: what kind of judge its annotator is, None without a membership.
+    """
     if assignment.annotator_id != annotator.pk:
         raise NotYours(f"Assignment {assignment.pk} belongs to another annotator.")
-    if assignment.slot_id:
-        Slot.objects.select_for_update().values_list("pk").get(pk=assignment.slot_id)
-    project = Project.objects.get(comparisons=assignment.comparison_id)
-    return Assignment.objects.select_for_update().get(pk=assignment.pk), project
+    # Without a slot too (nothing has the number 0): gold takes as many queries as work.
+    list(Slot.objects.select_for_update().filter(pk=assignment.slot_id or 0).values_list("pk"))
+    kinds = Membership.objects.filter(project=OuterRef("comparison__project"), user=OuterRef("annotator"))
+    found = Assignment.objects.select_for_update(of=("self",)).select_related("comparison__project")
+    current = found.annotate(own_kind=Subquery(kinds.values("kind")[:1])).get(pk=assignment.pk)
+    return current, current.comparison.project
 
 
 def must_be_held(assignment: Assignment) -> None:
     match AssignmentState(assignment.state):
         case AssignmentState.HELD:
             return
-        case AssignmentState.EXPIRED if assignment.slot_id is None:
+        # Gold in the words of work: nobody is to tell the two apart.
+        case AssignmentState.EXPIRED if assignment.purpose not in (AssignmentPurpose.WORK, AssignmentPurpose.GOLD):
             raise LeaseLost("This comparison was taken back by a manager. Go on with the next one.")
         case AssignmentState.EXPIRED:
             raise LeaseLost(

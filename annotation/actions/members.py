@@ -7,6 +7,7 @@ from django.db import transaction
 
 from annotation.actions.history import record
 from annotation.actions.refusals import LastManager
+from annotation.actions.revoking import revoke_invitations_of
 from annotation.models import (
     Assignment,
     AssignmentPurpose,
@@ -31,7 +32,8 @@ def add_member(
 ) -> Membership:
     """Add a member, or change the role, the kind and, where given, the groups of one.
 
-    Raises LastManager where that would leave the project without a manager.
+    Who stops managing has their open invitations taken back. Who comes back after a removal qualifies anew. Raises
+    LastManager where that would leave the project without a manager.
     """
     one_change_at_a_time(project)
     earlier = Membership.objects.filter(project=project, user=user).first()
@@ -45,12 +47,17 @@ def add_member(
         project=project, by=by, what="membership", subject=user.get_username(),
         before=_on_record(earlier), after=_on_record(membership),
     )  # fmt: skip
+    if earlier is None:
+        _take_back_answers(membership)
+    elif role != Role.MANAGER:
+        revoke_invitations_of(project=project, maker=user, by=by)
     return membership
 
 
 @transaction.atomic
 def remove_member(*, project: Project, user: AbstractBaseUser, by: AbstractBaseUser | None = None) -> None:
-    """Take a membership away. Judgments stay; what was held comes back when its lease ends.
+    """Take a membership away. Judgments stay; what was held comes back when its lease ends. Their open
+    invitations are taken back.
 
     Raises LastManager where that would leave the project without a manager.
     """
@@ -59,6 +66,7 @@ def remove_member(*, project: Project, user: AbstractBaseUser, by: AbstractBaseU
         _must_not_be_last_manager(membership)
         membership.delete()
         record(project=project, by=by, what="membership", subject=user.get_username(), before=_on_record(membership))
+        revoke_invitations_of(project=project, maker=user, by=by)
 
 
 def one_change_at_a_time(project: Project) -> None:
@@ -79,7 +87,10 @@ def _must_not_be_last_manager(membership: Membership) -> None:
 @transaction.atomic
 def set_qualification(*, membership: Membership, state: str, by: AbstractBaseUser | None = None) -> None:
     """Pass, fail or waive a member, or let them begin anew. ``by`` None: their own answers decided."""
-    before, membership.qualification = membership.qualification, Qualification(state)
+    # Locked: of two who decide at once, the second one's record begins with what the first one said.
+    locked = Membership.objects.select_for_update(no_key=True)
+    before = locked.values_list("qualification", flat=True).get(pk=membership.pk)
+    membership.qualification = Qualification(state)
     membership.save(update_fields=["qualification"])
     record(
         project=membership.project, by=by, what="qualification", subject=membership.user.get_username(),

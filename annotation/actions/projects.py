@@ -43,7 +43,8 @@ def _free_slug(name: str) -> str:
 def publish_guidelines(*, project: Project, text: str, by: AbstractBaseUser | None) -> GuidelinesVersion | None:
     """Put a new version into force; the one in force stays when nothing was changed."""
     text = text.replace("\r\n", "\n")
-    current = Project.objects.select_for_update(of=["self"]).select_related("guidelines_version").get(pk=project.pk)
+    locked = Project.objects.select_for_update(no_key=True, of=["self"])
+    current = locked.select_related("guidelines_version").get(pk=project.pk)
     if text == current.guidelines:
         return current.guidelines_version
     latest = project.guidelines_versions.first()
@@ -62,7 +63,8 @@ def publish_guidelines(*, project: Project, text: str, by: AbstractBaseUser | No
 def save_settings(*, project: Project, by: AbstractBaseUser | None = None) -> Project:
     """Keep a project's changed settings and give each comparison as many slots as the overlap now asks for.
 
-    A lower overlap takes away only slots that nobody ever held: no judgment and no lease is lost. Where there are
+    A lower overlap loses no judgment and no lease: what is being worked on may still be answered, so that for a while
+    a comparison can come to have more judgments than it wants, but nothing more is handed out of it. Where there are
     very many comparisons that is only begun here, and carried out by ``fit_some``.
     """
     # No key: leases and judgments go on meanwhile.
@@ -105,14 +107,13 @@ def set_priority(*, comparisons: QuerySet[Comparison], priority: int, by: Abstra
     if not -1000 <= priority <= 1000:
         raise ValueError(f"A priority of {priority} is out of range. Use -1000 to 1000; 0 is the usual one.")
     changed = 0
-    for project in Project.objects.filter(pk__in=comparisons.order_by().values("project")):
+    for project in Project.objects.filter(pk__in=comparisons.order_by().values("project")).order_by("pk"):
+        overlap.one_change_at_a_time(project.pk)
         chosen = Comparison.objects.filter(pk__in=comparisons.order_by().values("pk"), project=project)
         others = chosen.exclude(priority=priority)
         before = sorted(set(others.values_list("priority", flat=True)))
         named = list(others.order_by("pk").values_list("pk", flat=True)[:2])
-        # The slots first: the queue locks in this order too.
-        Slot.objects.filter(comparison__in=others, is_filled=False).update(priority=priority)
-        count = others.update(priority=priority)
+        count = _give_priority(others, priority)
         if count:
             record(
                 project=project, by=by, what="priority",
@@ -121,6 +122,15 @@ def set_priority(*, comparisons: QuerySet[Comparison], priority: int, by: Abstra
             )  # fmt: skip
         changed += count
     return changed
+
+
+def _give_priority(comparisons: QuerySet[Comparison], priority: int) -> int:
+    """Slots by id, then comparisons by id: the order of locks that holds everywhere."""
+    slots = Slot.objects.filter(comparison__in=comparisons.order_by().values("pk"), is_filled=False)
+    list(slots.select_for_update().order_by("pk").values_list("pk"))
+    list(comparisons.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+    slots.update(priority=priority)
+    return comparisons.update(priority=priority)
 
 
 @transaction.atomic

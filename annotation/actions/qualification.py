@@ -2,6 +2,7 @@
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.actions.members import set_qualification
 from annotation.models import (
@@ -13,6 +14,7 @@ from annotation.models import (
     Project,
     Purpose,
     Qualification,
+    Role,
 )
 from annotation.rules.known import known_ranking, pairs_right
 
@@ -36,6 +38,27 @@ def settle_qualification(*, project: Project, annotator: AbstractBaseUser) -> bo
         state = Qualification.PASSED if has_passed else Qualification.FAILED
         set_qualification(membership=membership, state=state, by=None)
     return membership.qualification in (Qualification.PASSED, Qualification.WAIVED)
+
+
+def unqualified_at_work(project: Project) -> QuerySet[Membership]:
+    """Annotators who have done work here without qualifying: they began before there was a qualification set."""
+    done = Assignment.objects.filter(
+        annotator=OuterRef("user"),
+        comparison__project=project,
+        purpose=AssignmentPurpose.WORK,
+        state=AssignmentState.SUBMITTED,
+    )
+    waiting = project.memberships.filter(role=Role.ANNOTATOR, qualification=Qualification.PENDING)
+    return waiting.filter(Exists(done)).select_related("user", "project").order_by("pk")
+
+
+@transaction.atomic
+def waive_for_who_works(*, project: Project, by: AbstractBaseUser) -> int:
+    """Let those go on who worked before there was a qualification set; how many."""
+    members = list(unqualified_at_work(project))
+    for membership in members:
+        set_qualification(membership=membership, state=Qualification.WAIVED, by=by)
+    return len(members)
 
 
 def _score(project: Project, annotator: AbstractBaseUser) -> tuple[int, int] | None:

@@ -17,6 +17,14 @@ class KeyReused(AnswerRefused):
     """The request key belongs to another judgment."""
 
 
+class AnsweredMeanwhile(AnswerRefused):
+    """There is a judgment that the page did not know of. ``revision``: its number, for a page that now does."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__("You answered this differently in another tab, and that answer is kept.")
+        self.revision = revision
+
+
 class MembersRefused(Exception):
     """A change of members that cannot be made. The message is for whoever asked for it."""
 

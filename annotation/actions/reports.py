@@ -62,9 +62,11 @@ def announce(report: ProjectReport) -> None:
 
 def compute_report(*, report: ProjectReport) -> bool:
     """Compute what was asked for and keep it. False when there is nothing to do: done already, or being done."""
-    from annotation.figures.report import compute  # scipy: web processes import these actions too, and need none of it
-
     try:
+        # Here: web processes import these actions too, and need no scipy. And inside: where it cannot be imported, the
+        # page says so, instead of waiting for a worker that is there.
+        from annotation.figures.report import compute
+
         with transaction.atomic():
             if not _lock(report):
                 return False

@@ -1,7 +1,7 @@
 """What a reviewer or a manager does with one comparison. What changes the project's work or data is put on record."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -19,13 +19,9 @@ from annotation.models import (
     Slot,
 )
 from annotation.queue import next_slot as queue
-from annotation.queue.opening import make_slots
+from annotation.queue import overlap
 
 MAX_JUDGMENTS = 50  # of one comparison: as many as a project's overlap may be
-
-# An open slot that nobody is to have, of a comparison that is out of the queue. It cannot be deleted, because
-# somebody skipped it or let it go, and their assignment stays on record.
-PARKED = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class ReviewRefused(Exception):
@@ -70,21 +66,20 @@ def withdraw(*, comparison: Comparison, reason: str, by: AbstractBaseUser) -> No
 
 @transaction.atomic
 def restore(*, comparison: Comparison, reason: str, by: AbstractBaseUser) -> None:
-    """Undo a withdrawal: its judgments count again, and the missing ones are waited for again."""
+    """Undo a withdrawal: its judgments count again, and as many as the project wants now are waited for."""
     comparison = locked(comparison)
     if not comparison.withdrawn_at:
         return
     Comparison.objects.filter(pk=comparison.pk).update(withdrawn_at=None)
-    if comparison.purpose == Purpose.WORK:
-        put_into_queue(comparison)
+    overlap.fit_one(comparison.pk)
     _record(comparison, by, before="withdrawn", after=f"restored: {reason}")
 
 
 @transaction.atomic
 def ask_for_judgments(*, comparison: Comparison, wanted: int, by: AbstractBaseUser) -> None:
-    """Let the comparison have ``wanted`` judgments in all. Fewer than it has already is no change.
+    """Let the comparison have ``wanted`` judgments in all. Fewer than it is to have already is no change.
 
-    A later change of the project's overlap sets the number of every comparison anew.
+    No later change of the project's overlap makes it fewer than that.
     """
     comparison = locked(comparison)
     if comparison.purpose != Purpose.WORK or comparison.withdrawn_at:
@@ -93,9 +88,9 @@ def ask_for_judgments(*, comparison: Comparison, wanted: int, by: AbstractBaseUs
         raise ReviewRefused(f"A comparison has at most {MAX_JUDGMENTS} judgments.")
     if wanted <= comparison.wanted:
         return
-    before, comparison.wanted = comparison.wanted, wanted
-    comparison.save(update_fields=["wanted"])
-    make_slots([comparison])
+    before, comparison.wanted, comparison.wanted_at_least = comparison.wanted, wanted, wanted
+    comparison.save(update_fields=["wanted", "wanted_at_least"])
+    overlap.fit_one(comparison.pk)
     _record(comparison, by, before=f"{before} judgments wanted", after=f"{wanted} judgments wanted")
 
 
@@ -109,11 +104,12 @@ def resolve_flag(*, flag: Flag, resolution: str, by: AbstractBaseUser) -> bool:
 
 
 def locked(comparison: Comparison) -> Comparison:
-    """The comparison, fresh, and nobody can take or fill a slot of it until the transaction ends.
+    """The comparison, fresh, and nobody can take, fill or let go a slot of it until the transaction ends.
 
-    The slots first, as everywhere. NO KEY: whoever is just writing an assignment refers to the comparison's key.
+    NO KEY: whoever is just writing an assignment refers to the comparison's key.
     """
-    list(Slot.objects.select_for_update().filter(comparison=comparison).order_by("pk").values_list("pk"))
+    overlap.one_change_at_a_time(comparison.project_id)
+    overlap.lock_slots(comparison.pk)
     fresh = Comparison.objects.select_for_update(no_key=True, of=["self"])
     return fresh.select_related("project").get(pk=comparison.pk)
 
@@ -122,15 +118,10 @@ def take_out_of_queue(comparison: Comparison) -> None:
     """Nobody gets it any more, and who holds it has lost it: their answer would count for nothing. For ``locked``."""
     held = Assignment.objects.filter(comparison=comparison, state=AssignmentState.HELD)
     held.update(state=AssignmentState.EXPIRED)
-    still_open = Slot.objects.filter(comparison=comparison, is_filled=False)
-    still_open.filter(assignments__isnull=True).delete()
-    still_open.update(free_from=PARKED)
-
-
-def put_into_queue(comparison: Comparison) -> None:
-    """The missing judgments are waited for again."""
-    Slot.objects.filter(comparison=comparison, is_filled=False, free_from=PARKED).update(free_from=Now())
-    make_slots([comparison])
+    unfilled = Slot.objects.filter(comparison=comparison, is_filled=False)
+    unfilled.filter(assignments__isnull=True).delete()
+    # What somebody skipped or let go stays on record. Free from now: nobody holds it, should it be opened again.
+    unfilled.update(is_parked=True, free_from=Now())
 
 
 def _record(comparison: Comparison, by: AbstractBaseUser, *, before: str, after: str) -> None:

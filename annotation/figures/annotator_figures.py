@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from annotation.figures.intervals import Shares, clustered_shares, difference, median, of_the_others, plain_shares
+from annotation.figures.intervals import Shares, clustered_shares, difference, median, of_most_others, plain_shares
 from annotation.figures.panels import Judgments, Panel, pair_signs, panels_of
 from annotation.figures.resampling import MIN_PROMPTS, Entries, Resampling
 
@@ -72,9 +72,9 @@ class AnnotatorFigures:
     same_way: Estimate | None = None  # where both decide, the share that decides the same way
     gold: Estimate | None = None  # pairs with a known answer that are right
     first: Estimate | None = None  # what is displayed first comes out on top; expected: chance
-    longer: Estimate | None = None  # the longer of two is preferred; expected: by the others
-    ties: Estimate | None = None  # pairs called equal; expected: by the others
-    skips: Estimate | None = None  # of what was handed out; expected: by the others
+    longer: Estimate | None = None  # the longer of two is preferred; expected: by most others
+    ties: Estimate | None = None  # pairs called equal; expected: by most others
+    skips: Estimate | None = None  # of what was handed out; expected: by most others
     times: Sequence[int] = ()  # judgments between the TIMES
     positions: Sequence[float] = ()  # share on top by displayed position, at the commonest K
     by_day: Mapping[str, int] = field(default_factory=dict)
@@ -246,7 +246,7 @@ def _skips(ids: np.ndarray, submitted: Mapping[int, int], skipped: Mapping[int, 
 
 
 def _held_against_others(shares: Shares) -> list[Estimate | None]:
-    others = of_the_others(shares)
+    others = of_most_others(shares)
     return _estimates(shares, others.value, difference(shares, others))
 
 

@@ -6,6 +6,7 @@ from statistics import NormalDist
 import numpy as np
 
 Z = NormalDist().inv_cdf(0.975)
+APART = 0.10  # a share whose whole interval lies this far from the middle one is no measure for the others
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,31 @@ def plain_shares(part: np.ndarray, whole: np.ndarray) -> Shares:
     return Shares(share, *wilson(share, whole), weight=whole, rows=whole.astype(int))
 
 
-def of_the_others(shares: Shares) -> Shares:
-    """For each group the share of all other groups together, each by its weight."""
-    weight = np.nan_to_num(shares.weight)
-    part = np.nan_to_num(shares.value) * weight
-    others = weight.sum() - weight
+def of_most_others(shares: Shares) -> Shares:
+    """For each group the share of most other groups together, each by its weight.
+
+    Left out is who lies clearly apart from the middle group: one outlier would draw the mean of all toward itself,
+    and those who do as most do would seem to lean the other way. Where that leaves nobody, it is all the others.
+    """
+    value, weight = np.nan_to_num(shares.value), np.nan_to_num(shares.weight)
+    middle = _weighted_median(value, weight)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(others > 1e-9, np.clip((part.sum() - part) / others, 0, 1), np.nan)
+        apart = (shares.low > middle + APART) | (shares.high < middle - APART)
+        near = np.where(apart, 0, weight)
+        is_alone = near.sum() - near <= 1e-9
+        part, others = (
+            np.where(is_alone, each.sum() - each, kept.sum() - kept)
+            for each, kept in ((value * weight, value * near), (weight, near))
+        )
+        share = np.where(others > 1e-9, np.clip(part / others, 0, 1), np.nan)
     return Shares(share, *wilson(share, others), weight=others, rows=shares.rows.sum() - shares.rows)
+
+
+def _weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
+    """The value of the group in which half of all weight is reached; 0 where there is no weight."""
+    order = np.argsort(values, kind="stable")
+    reached = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
+    return float(values[order][min(reached, len(values) - 1)]) if len(values) else 0.0
 
 
 def difference(one: Shares, other: Shares) -> tuple[np.ndarray, np.ndarray]:

@@ -123,7 +123,9 @@ def _gold(project: Project) -> dict[str, list[tuple[int, int, int, int]]]:
     """By kind: annotator, comparison, pairs right, pairs."""
     found = defaultdict(list)
     given = Judgment.objects.current().by_annotators().filter(
-        comparison__project=project, comparison__purpose=Purpose.GOLD, comparison__withdrawn_at__isnull=True
+        comparison__project=project, comparison__purpose=Purpose.GOLD, comparison__withdrawn_at__isnull=True,
+        # Not what was judged as work before: the known answer may have been made from just that.
+        assignment__purpose=AssignmentPurpose.GOLD,
     )  # fmt: skip
     columns = ("kind", "annotator_id", "comparison_id", "ranking", "comparison__known_ranking")
     for kind, annotator, comparison, ranking, known in given.order_by().values_list(*columns).iterator(CHUNK):

@@ -32,6 +32,9 @@ class Comparison(models.Model):
     priority = models.SmallIntegerField(default=0, help_text="Higher comes first.")
     group = models.CharField(max_length=40, blank=True, help_text="Only members of this group get it; empty: all.")
     wanted = models.PositiveSmallIntegerField(default=1, help_text="How many judgments it is to have.")
+    wanted_at_least = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How many a reviewer asked for: no change of the overlap makes it fewer."
+    )
     purpose = models.CharField(max_length=15, choices=Purpose, default=Purpose.WORK)
     known_ranking = models.JSONField(
         null=True, blank=True, help_text="The right answer: groups of completion ids, best first."
@@ -60,8 +63,18 @@ class Comparison(models.Model):
         ]
 
 
+class SlotQuerySet(models.QuerySet):
+    def open(self):
+        """Those whose judgment is missing: what the queue hands out, and what is left to do."""
+        return self.filter(is_filled=False, is_parked=False)
+
+
 class Slot(models.Model):
-    """One missing judgment of a comparison. An open slot has no judgment; it is free when no lease holds it."""
+    """One missing judgment of a comparison. An open slot has no judgment; it is free when no lease holds it.
+
+    A parked slot is one too many: its comparison has as many as it wants, or is out of the queue. Nobody is given it.
+    It stays because somebody had it, or has it: whoever held it when it was parked may still answer.
+    """
 
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="slots")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="slots")  # for the queue's index
@@ -69,7 +82,10 @@ class Slot(models.Model):
     priority = models.SmallIntegerField(default=0)  # the comparison's, for the index
     group = models.CharField(max_length=40, blank=True)  # the comparison's, for the index
     is_filled = models.BooleanField(default=False)
+    is_parked = models.BooleanField(default=False, db_default=False)
     free_from = models.DateTimeField(help_text="In the future while somebody holds the slot.")
+
+    objects = SlotQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -78,7 +94,7 @@ class Slot(models.Model):
         indexes = [
             models.Index(
                 fields=["project", "group", "-priority", "number", "id"],
-                condition=models.Q(is_filled=False),
+                condition=models.Q(is_filled=False, is_parked=False),  # as in SlotQuerySet.open
                 name="open_slots_of_a_group_in_order",
             ),
         ]

@@ -4,6 +4,7 @@ A change that nobody has taught this page to say is still shown, as the values t
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,9 @@ SETTINGS = {
     "qualification_percent": "To qualify, in %",
 }
 
+# What else stands in the record by the name that a program gave it.
+NAMES = {"k": "K", "kind": "judges as"}
+
 
 @dataclass(frozen=True)
 class Line:
@@ -66,11 +70,19 @@ class LineChange:
 
 @dataclass(frozen=True)
 class Told:
-    """``title`` names the thing; ``lines`` what changed of it; ``list_lines`` a list's lines that came and went."""
+    """``title`` names the thing; ``lines`` what changed of it; ``list_lines`` a list's lines that came and went.
+
+    ``comparison`` is the number of the one that was changed, where it was one.
+    """
 
     title: str
     lines: tuple[Line, ...] = ()
     list_lines: tuple[LineChange, ...] = ()
+
+    @property
+    def comparison(self) -> int | None:
+        found = re.fullmatch(r"comparison ([1-9][0-9]{0,17})", self.title, re.ASCII)
+        return int(found[1]) if found else None
 
 
 def kind_label(what: str) -> str:
@@ -91,6 +103,8 @@ def told(what: str, subject: str, before: Any, after: Any) -> Told:
             return Told(f"{subject} joined", _lines(None, after))
         case "membership" if after is None:
             return Told(f"{subject} was removed", _lines(before, None))
+        case "known answer":
+            return Told(subject, _lines(_known(before), _known(after)))
         case "opening":
             return Told(f"{subject} opened", _lines(before, after))
         case "project" if before is None:
@@ -116,6 +130,10 @@ def _list_lines(before: str, after: str) -> tuple[LineChange, ...]:
     return tuple(LineChange(kinds[line[:2]], line[2:]) for line in changed if line[:2] in kinds)
 
 
+def _known(stored: Any) -> Any:
+    return {"purpose": stored} if stored == "work" else stored
+
+
 def _version(number: Any) -> str:
     return f"version {number}" if number else ""
 
@@ -126,13 +144,13 @@ def _lines(before: Any, after: Any) -> tuple[Line, ...]:
         return (Line("", words(before), words(after)),)
     old, new = before or {}, after or {}
     names = [*new, *(name for name in old if name not in new)]
-    told = [Line(name.replace("_", " "), words(old.get(name)), words(new.get(name))) for name in names]
+    told = [Line(NAMES.get(name, name.replace("_", " ")), words(old.get(name)), words(new.get(name))) for name in names]
     return tuple(line for line in told if line.before != line.after)
 
 
 def words(value: Any) -> str:
     match value:
-        case None | "" | [] | {}:
+        case None:
             return ""
         case bool():
             return "yes" if value else "no"

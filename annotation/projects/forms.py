@@ -31,7 +31,14 @@ from sampling.models import SamplingRun, Split
 SCALES = {
     StrengthScale.NONE: "not asked",
     StrengthScale.LLAMA2: "Llama 2: significantly, slightly, negligibly better ...",
-    StrengthScale.HELPSTEER3: "HelpSteer3: -3 to 3, where 0 is a tie",
+    StrengthScale.HELPSTEER3: "HelpSteer3: \N{MINUS SIGN}3 to 3, where 0 is a tie",
+}
+
+NUMBER_ERRORS = {
+    "required": "Write a number.",
+    "invalid": "Write a whole number.",
+    "min_value": "Write at least %(limit_value)s.",
+    "max_value": "Write at most %(limit_value)s.",
 }
 
 
@@ -140,8 +147,18 @@ class ProjectForm(forms.ModelForm):
             "qualification_percent": "Of the pairs of the qualification set, as many must be right before real work.",
         }
 
+        error_messages = {
+            "name": {
+                "required": "Give the project a name.",
+                "unique": "Another project has this name. Choose another.",
+            },
+        }
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.IntegerField):
+                field.error_messages.update(NUMBER_ERRORS)
         self.fields["strength_scale"].widget.choices = [(scale.value, words) for scale, words in SCALES.items()]
         if self.instance.pk:
             self.initial["guidelines"] = self.instance.guidelines
@@ -152,6 +169,11 @@ class ProjectForm(forms.ModelForm):
     @property
     def groups(self) -> list[FieldGroup]:
         return [FieldGroup(title, css_class, [self[name] for name in names]) for title, css_class, names in self.GROUPS]
+
+    @property
+    def wrong_fields(self) -> list[forms.BoundField]:
+        """In the order of the page, for the words at its top."""
+        return [field for group in self.groups for field in group.visible_fields if field.errors]
 
     def clean_preset(self) -> str:
         preset = self.cleaned_data["preset"]

@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from annotation.access import manager_required
+from annotation.addresses import number_in
 from annotation.models import Project
 from annotation.projects.changes import kind_label, told
 
@@ -14,13 +15,13 @@ PAGE = 50  # changes
 @require_GET
 @manager_required
 def history(request: HttpRequest, project: Project) -> HttpResponse:
-    kind, before = request.GET.get("kind", ""), request.GET.get("before", "")
+    kind, before = request.GET.get("kind", ""), number_in(request.GET.get("before"))
     changes = project.changes.select_related("who")
     kinds = sorted(changes.order_by().values_list("what", flat=True).distinct())
     if kind in kinds:
         changes = changes.filter(what=kind)
-    if before.isdecimal():
-        changes = changes.filter(pk__lt=min(int(before), 2**63 - 1))
+    if before:
+        changes = changes.filter(pk__lt=before)
     page = list(changes[: PAGE + 1])
     rows = [
         {"change": change, "kind": kind_label(change.what),
@@ -33,7 +34,7 @@ def history(request: HttpRequest, project: Project) -> HttpResponse:
         "rows": rows,
         "kind": kind if kind in kinds else "",
         "kinds": [(each, kind_label(each)) for each in kinds],
-        "is_newest": not before.isdecimal(),
+        "is_newest": before is None,
         "older": page[PAGE - 1].pk if len(page) > PAGE else None,
     }
     return render(request, "annotation/history.html", context)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from annotation import actions
 from annotation.actions.invitations import invitation_of, must_be_usable, would_change
-from annotation.models import Invitation
+from annotation.models import Invitation, Role
 from annotation.projects.member_forms import NewAccountForm
 
 
@@ -22,14 +22,12 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
     """Signed in: join. Signed out: sign in, or make an account and join with it."""
     invitation = invitation_of(token)
     if invitation is None:
-        return _refuse(
-            request, "There is no such invitation. Look whether the link is complete, or ask for another.", 404
-        )
+        return _refuse(request, "This link is not valid. Look whether it is complete, or ask for a new one.", 404)
     if request.user.is_authenticated and not would_change(invitation, request.user):
         messages.info(request, f"You are a member of {invitation.project} already.")
         return redirect("annotation:annotate", invitation.project.slug)
     try:
-        must_be_usable(invitation)
+        must_be_usable(invitation, request.user if request.user.is_authenticated else None)
         if request.user.is_authenticated:
             return _join(request, invitation)
         return _join_with_new_account(request, invitation)
@@ -57,8 +55,9 @@ def _join_with_new_account(request: HttpRequest, invitation: Invitation) -> Http
 
 
 def _welcome(request: HttpRequest, invitation: Invitation) -> HttpResponse:
-    role = invitation.project.memberships.get(user=request.user).get_role_display()
-    messages.success(request, f"You are {role} of {invitation.project}.")
+    role = invitation.project.memberships.get(user=request.user).role
+    verb = {Role.ANNOTATOR: "annotate", Role.REVIEWER: "review", Role.MANAGER: "manage"}[Role(role)]
+    messages.success(request, f"You can now {verb} {invitation.project}.")
     return redirect("annotation:home")
 
 

@@ -15,6 +15,6 @@ urlpatterns = [
     ),
     path("projects/<slug:slug>/invitations/", member_views.invitation_new, name="invitation_new"),
     path("projects/<slug:slug>/invitations/<int:pk>/revoke/", member_views.invitation_revoke, name="invitation_revoke"),
-    path("join/<slug:token>/", invitation_views.join, name="join"),
+    path("join/<str:token>/", invitation_views.join, name="join"),
     path("projects/<slug:slug>/history/", history_views.history, name="history"),
 ]

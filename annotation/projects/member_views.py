@@ -15,7 +15,10 @@ from annotation.access import manager_required
 from annotation.models import Membership, Project, Purpose, Qualification
 from annotation.projects.member_forms import InvitationForm, MemberForm, MembershipForm
 
-NEW_LINK = "new_invitation"  # in the session, from the making of a link until it is shown
+
+def _new_link(project: Project) -> str:
+    """Where a link is kept in the session from its making until it is shown, on its own project's page."""
+    return f"new_invitation:{project.pk}"
 
 
 @never_cache
@@ -106,7 +109,7 @@ def invitation_new(request: HttpRequest, project: Project) -> HttpResponse:
         return _render_members(request, project, MemberForm(), form)
     invitation, token = actions.create_invitation(project=project, by=request.user, **form.settings())
     link = request.build_absolute_uri(reverse("annotation:join", args=[token]))
-    request.session[NEW_LINK] = {"pk": invitation.pk, "link": link}
+    request.session[_new_link(project)] = {"pk": invitation.pk, "link": link}
     return redirect(reverse("annotation:members", args=[project.slug]) + "#invitations")
 
 
@@ -132,7 +135,7 @@ def _render_members(request, project: Project, form: MemberForm, invitation_form
         "invitations": project.invitations.select_related("created_by")[:50],
         "now": timezone.now(),
         "must_qualify": _has_qualification_set(project),
-        "new_link": request.session.pop(NEW_LINK, None),  # shown once: only its hash is kept
+        "new_link": request.session.pop(_new_link(project), None),  # shown once: only its hash is kept
     }
     status = 422 if form.errors or invitation_form.errors else 200
     return render(request, "annotation/members.html", context, status=status)

@@ -23,7 +23,6 @@ from annotation.models import (
     Membership,
     Project,
     Purpose,
-    Slot,
 )
 from annotation.projects.pace import Pace, pace_of
 from sampling.charts import BarChart, bar_chart
@@ -34,7 +33,6 @@ KEPT_LONG = 600  # what nobody watches by the minute
 MANY_OF_ONES_OWN = 10_000  # judgments of one person
 DAYS, HOURS = 14, 48  # what a plot shows: days, or hours where all was given within them
 PACE_DAYS = 7
-NEVER = datetime(9000, 1, 1, tzinfo=UTC)  # slots that are parked until then are in no queue
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,11 @@ class Card:
     done_by_you: int
     your_role: str
 
+    @property
+    def has_work(self) -> bool:
+        """Whether anybody at all may still be handed something: only then is annotating what comes next."""
+        return bool(self.counts.open) and not self.project.is_paused
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -76,11 +79,16 @@ def counts_of(project: Project) -> Counts:
 
 
 def _count(project: Project) -> Counts:
-    slots = Slot.objects.filter(project=project).aggregate(
-        filled=Count("pk", filter=Q(is_filled=True)),
-        open=Count("pk", filter=Q(is_filled=False, free_from__lt=NEVER)),
+    work = project.comparisons.work()
+    # What was judged before it became gold, or was withdrawn, is done for nothing. Such comparisons are few.
+    out = project.comparisons.exclude(purpose=Purpose.WORK, withdrawn_at__isnull=True).order_by()
+    filled = project.slots.filter(is_filled=True)
+    return Counts(
+        comparisons=work.count(),
+        filled=filled.count() - filled.filter(comparison__in=out.values("pk")).count(),
+        open=project.slots.open().count(),
+        at=timezone.now(),
     )
-    return Counts(comparisons=project.comparisons.work().count(), at=timezone.now(), **slots)
 
 
 def is_large(project: Project) -> bool:

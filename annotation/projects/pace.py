@@ -32,10 +32,12 @@ def pace_of(given: Iterable[tuple[datetime, int]], open_judgments: int, now: dat
 
 
 def in_words(span: timedelta) -> str:
-    """About how long, in the unit that a person would use: "20 minutes", "5 hours", "12 days", "3 years"."""
+    """About how long, in the unit that a person would use: "20 minutes", "1 h 47 min", "12 days", "3 years"."""
     hours = span / timedelta(hours=1)
     for unit, length in (("year", 24 * 365.25), ("month", 24 * 30.44), ("week", 24 * 7), ("day", 24), ("hour", 1)):
         if hours >= 2 * length:
             return f"{round(hours / length):,} {unit}s"
     minutes = max(1, round(hours * 60))
+    if minutes > 60:
+        return f"1 h {minutes - 60} min"
     return f"{minutes} minute{'s' if minutes != 1 else ''}"

@@ -1,12 +1,14 @@
 """Make a project, set what it asks, pause it, give it work."""
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
 from annotation import actions
 from annotation.access import manager_required, runs_to_compare
+from annotation.addresses import number_in
 from annotation.models import Project
 from annotation.projects.forms import OpenComparisonsForm, ProjectForm
 from annotation.projects.presets import PRESETS
@@ -42,8 +44,9 @@ def project_settings(request: HttpRequest, project: Project) -> HttpResponse:
     # The form writes into its instance even where it is invalid; what the page shows must not follow it.
     form = ProjectForm(request.POST or None, instance=Project.objects.get(pk=project.pk))
     if form.is_valid():
-        saved = actions.save_settings(project=form.save(commit=False), by=request.user)
-        actions.publish_guidelines(project=saved, text=form.cleaned_data["guidelines"], by=request.user)
+        with transaction.atomic():  # the one form is saved as a whole, or not at all
+            saved = actions.save_settings(project=form.save(commit=False), by=request.user)
+            actions.publish_guidelines(project=saved, text=form.cleaned_data["guidelines"], by=request.user)
         if actions.is_fitting(saved):
             return redirect("annotation:fit", saved.slug)
         messages.success(request, "Settings saved.")
@@ -56,6 +59,14 @@ def project_settings(request: HttpRequest, project: Project) -> HttpResponse:
         "is_judged": project.comparisons.filter(judgments__isnull=False).exists(),
     }
     return render(request, "annotation/project_settings.html", context, status=422 if form.errors else 200)
+
+
+@require_GET
+@manager_required
+def project_try(request: HttpRequest, project: Project) -> HttpResponse:
+    """To the page that annotators see. It hands out a real comparison, so it says first that an answer would be one."""
+    messages.warning(request, "This is real work: what you submit counts. To look only, skip it or leave it.")
+    return redirect("annotation:annotate", project.slug)
 
 
 @require_http_methods(["GET", "POST"])
@@ -75,7 +86,7 @@ def fit(request: HttpRequest, project: Project) -> HttpResponse:
     """Carry a new overlap out, a stretch of comparisons with each request; the page asks for the next by itself."""
     after = 0
     if request.method == "POST":
-        after = int(request.POST["after"]) if request.POST.get("after", "").isdecimal() else 0
+        after = number_in(request.POST.get("after")) or 0
         last = actions.fit_some(project=project, after=after, by=request.user)
         if last is None:
             messages.success(request, "Every comparison waits for as many judgments as the overlap asks for.")

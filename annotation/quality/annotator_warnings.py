@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # pages import the rules to explain them, and need no scipy for that
     from annotation.figures.annotator_figures import AnnotatorFigures, Estimate
 
-MIN_ROWS = 20
+MIN_ROWS = 8  # eight of eight on one side are beyond the margin, seven are not: by chance in one of 128
 # People read 238 words a minute (Brysbaert 2019, "How many words do we read per minute?", 190 studies of English).
 READING_PACE = 238
 TOO_FAST = 700  # about three times that: skimming at best
@@ -83,7 +83,7 @@ def _much_more(estimate: Estimate, words: str) -> str:
         return f"{told[0].upper()}{told[1:]}." if estimate.low > MANY_WITHOUT_OTHERS else ""
     if estimate.gap_low <= MARGIN:
         return ""
-    return f"{told[0].upper()}{told[1:]}, the others {100 * estimate.expected:.0f} %."
+    return f"{told[0].upper()}{told[1:]}, most others {100 * estimate.expected:.0f} %."
 
 
 @_if_enough
@@ -92,7 +92,7 @@ def _length(longer: Estimate) -> str:
         return ""
     return (
         f"Leans to the {'longer' if longer.gap_low > 0 else 'shorter'} completion: where two differ in length, the "
-        f"longer one is preferred in {_percent(longer)}, by the others in {100 * longer.expected:.0f} %."
+        f"longer one is preferred in {_percent(longer)}, by most others in {100 * longer.expected:.0f} %."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from annotation.models import JudgeKind
 from annotation.quality import words as quality_words
-from annotation.quality.words import FIGURES, HABITS, Habit, percent, percent_interval
+from annotation.quality.words import FIGURES, HABITS, Habit, minus, percent, percent_interval
 from sampling.charts import BarChart, Scale, Tick, Whisker, bar_chart, whisker
 from sampling.durations import duration
 
@@ -28,13 +28,13 @@ class AgreementRow:
     meaning: str
     drawn: Whisker | None
     marks: Sequence[float]  # where a reading of the value begins
+    ticks: Sequence[Tick]
 
 
 @dataclass(frozen=True)
 class AgreementPage:
     rows: Sequence[AgreementRow]
     reason: str  # why there is none at all
-    ticks: Sequence[Tick]
     width: int = WIDE
 
 
@@ -71,19 +71,23 @@ def kinds_in(content: Mapping[str, Any]) -> list[tuple[str, str, int]]:
 def agreement_page(figures: Sequence[Mapping[str, Any]]) -> AgreementPage:
     measured = [figure for figure in figures if figure["value"] is not None]
     if not measured:
-        return AgreementPage([], figures[0]["reason"] if figures else "", [])
+        return AgreementPage([], figures[0]["reason"] if figures else "")
     lowest = min(figure["value"] if figure["low"] is None else figure["low"] for figure in measured)
-    scale = Scale(-1 if lowest < 0 else 0, 1, WIDE)
-    steps = [-1, -0.5, 0, 0.5, 1] if lowest < 0 else [0, 0.2, 0.4, 0.6, 0.8, 1]
-    return AgreementPage(
-        rows=[_agreement_row(figure, scale) for figure in figures],
-        reason="",
-        ticks=[Tick(scale.at(step), f"{step:g}") for step in steps],
-    )
+    return AgreementPage(rows=[_agreement_row(figure, below_zero=lowest < 0) for figure in figures], reason="")
 
 
-def _agreement_row(figure: Mapping[str, Any], scale: Scale) -> AgreementRow:
+def _axis(*, is_share: bool, below_zero: bool) -> tuple[Scale, list[Tick]]:
+    """What is corrected for chance shares an axis, that it can be compared; a share has no values below zero."""
+    scale = Scale(-1 if below_zero and not is_share else 0, 1, WIDE)
+    if is_share:
+        return scale, [Tick(scale.at(step / 100), f"{step} %") for step in (0, 25, 50, 75, 100)]
+    steps = [-1, -0.5, 0, 0.5, 1] if below_zero else [0, 0.2, 0.4, 0.6, 0.8, 1]
+    return scale, [Tick(scale.at(step), minus(f"{step:g}")) for step in steps]
+
+
+def _agreement_row(figure: Mapping[str, Any], *, below_zero: bool) -> AgreementRow:
     described, value, low, high = FIGURES[figure["key"]], figure["value"], figure["low"], figure["high"]
+    scale, ticks = _axis(is_share=described.is_share, below_zero=below_zero)
     marks = [scale.at(mark) for mark in (quality_words.TENTATIVE, quality_words.RELIABLE)]
     words, between = (percent, percent_interval) if described.is_share else (_two_digits, _two_digits_interval)
     return AgreementRow(
@@ -95,6 +99,7 @@ def _agreement_row(figure: Mapping[str, Any], scale: Scale) -> AgreementRow:
         meaning="" if value is None else quality_words.meaning(figure["key"], value, low),
         drawn=None if value is None else _drawn(scale, figure),
         marks=marks if figure["key"] == "alpha" else [],
+        ticks=ticks,
     )
 
 
@@ -138,11 +143,11 @@ def _drawn(scale: Scale, estimate: Mapping[str, Any]) -> Whisker:
 
 
 def _two_digits(value: float) -> str:
-    return f"{value:.2f}"
+    return minus(f"{value:.2f}")
 
 
 def _two_digits_interval(low: float, high: float) -> str:
-    return f"{low:.2f} to {high:.2f}"
+    return minus(f"{low:.2f} to {high:.2f}")
 
 
 def charts_of(person: Mapping[str, Any]) -> list[BarChart]:

@@ -18,6 +18,7 @@ from annotation.actions.reports import is_being_computed
 from annotation.models import JudgeKind, Judgment, Project, ProjectReport
 from annotation.quality import page as quality_page
 from annotation.quality import words as quality_words
+from annotation.quality.annotator_warnings import MIN_ROWS
 
 SLOW = timedelta(minutes=1)  # a request that no worker has taken by then has perhaps no worker
 SHOWN = 200  # annotators in the table; all are in the file
@@ -40,7 +41,8 @@ def quality_status(request: HttpRequest, project: Project) -> HttpResponse:
         return redirect("annotation:quality", project.slug)
     if report.requested_at is None:
         return retarget(render(request, "annotation/_quality.html", _context(request, project, report)), "#quality")
-    context = _status(project, report) | {"kind": JudgeKind(request.GET.get("kind", JudgeKind.PERSON)).value}
+    asked = request.GET.get("kind")  # as it stands in the address: the report is too large to be read at each poll
+    context = _status(project, report) | {"kind": asked if asked in JudgeKind.values else JudgeKind.PERSON.value}
     if context["state"] == request.GET.get("seen"):
         return HttpResponse(status=204)  # left as it is: a screen reader would read it out again
     return render(request, "annotation/_quality_status.html", context)
@@ -61,10 +63,10 @@ def annotator(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
     report = ProjectReport.objects.filter(project=project).first() or ProjectReport(project=project)
     kind = _kind(request, report)["kind"]
     found = [(name, each) for name in _kinds_first(kind) for each in _people(report, name) if each["annotator"] == pk]
-    if not found:
-        raise Http404("Nobody of that number has judged here, or the figures are older than their first judgment.")
-    kind, person = found[0]
     user = get_object_or_404(User, pk=pk)
+    if not found:
+        return _not_yet(request, project, user, kind)
+    kind, person = found[0]
     given = Judgment.objects.current().filter(comparison__project=project, annotator=user).exclude(rationale="")
     context = {
         "project": project,
@@ -76,6 +78,22 @@ def annotator(request: HttpRequest, project: Project, pk: int) -> HttpResponse:
         "pace": quality_words.pace_words(person["pace"]),
         "charts": quality_page.charts_of(person),
         "rationales": given.order_by("-pk")[:RATIONALES],
+    }
+    return render(request, "annotation/quality_annotator.html", context)
+
+
+def _not_yet(request: HttpRequest, project: Project, user: User, kind: str) -> HttpResponse:
+    """Who has judged here since the figures were computed, or before there were any: these are asked for."""
+    has_judged = Judgment.objects.filter(comparison__project=project, annotator=user).exists()
+    if not has_judged and not project.memberships.filter(user=user).exists():
+        raise Http404("Nobody of that number has judged here.")
+    context = {
+        "project": project,
+        "may_manage": may_manage(request.user, project),
+        "report": actions.refreshed_report(project=project),
+        "annotator": user,
+        "kind": JudgeKind(kind),
+        "has_judged": has_judged,
     }
     return render(request, "annotation/quality_annotator.html", context)
 
@@ -109,6 +127,7 @@ def _context(request: HttpRequest, project: Project, report: ProjectReport) -> d
             "habits": quality_words.HABITS,
             "rows": rows[:SHOWN],
             "left_out": max(0, len(rows) - SHOWN),
+            "min_rows": MIN_ROWS,
             "warned": [row for row in rows[:SHOWN] if row.warnings],
         }
         | chosen

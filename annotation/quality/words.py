@@ -28,7 +28,9 @@ FIGURES = {
     ),
     "fleiss": Described("Fleiss's kappa", "Of pairs of completions (better, tie, worse), over all annotators at once."),
     "cohen": Described("Cohen's kappa", "Of pairs of completions, between every two annotators, pooled."),
-    "tau": Described("Kendall's tau-b", "Mean over every two rankings of a comparison; -1 is the reverse order."),
+    "tau": Described(
+        "Kendall's tau-b", "Mean over every two rankings of a comparison; \N{MINUS SIGN}1 is the reverse order."
+    ),
     "share": Described("Same answer", "Pairs of completions of which two annotators say the same.", is_share=True),
 }
 
@@ -91,10 +93,15 @@ HABITS = (
     Habit("first", "Shown first, ranked on top", "First on top",
           "The order is drawn at random, so this is chance unless the place itself is preferred.", "chance"),
     Habit("longer", "Longer one preferred", "Longer wins",
-          "Of pairs that differ by a tenth in characters or more and are decided.", "the others"),
-    Habit("ties", "Pairs called equal", "Ties", "Of all pairs of completions.", "the others"),
-    Habit("skips", "Skipped", "Skips", "Of all comparisons that were handed out and ended.", "the others"),
+          "Of pairs that differ by a tenth in characters or more and are decided.", "most others"),
+    Habit("ties", "Pairs called equal", "Ties", "Of all pairs of completions.", "most others"),
+    Habit("skips", "Skipped", "Skips", "Of all comparisons that were handed out and ended.", "most others"),
 )  # fmt: skip
+
+
+def minus(number: str) -> str:
+    """With the sign that is as wide as a plus: a hyphen is easily overlooked."""
+    return number.replace("-", "\N{MINUS SIGN}")
 
 
 def percent(value: float) -> str:

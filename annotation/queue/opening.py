@@ -26,10 +26,13 @@ class OpenedComparisons:
     skipped: int  # prompts with fewer than two different completions
 
     def __str__(self) -> str:
-        return (
-            f"{self.opened} comparisons opened, {self.already_open} were already open, "
-            f"{self.skipped} prompts skipped (fewer than two different completions)"
-        )
+        said = [f"{self.opened} comparison{'' if self.opened == 1 else 's'} opened"]
+        if self.already_open:
+            said.append(f"{self.already_open} {'was' if self.already_open == 1 else 'were'} open already")
+        if self.skipped:
+            prompts = f"{self.skipped} prompt{'' if self.skipped == 1 else 's'}"
+            said.append(f"{prompts} left out (fewer than two different completions)")
+        return ", ".join(said)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def open_comparisons(
     if not 2 <= k <= MAX_COMPLETIONS:
         raise ValueError(f"K is {k}; a comparison shows 2 to {MAX_COMPLETIONS} completions.")
     # One at a time in a project, so that the figures that are returned are right.
-    Project.objects.select_for_update().get(pk=project.pk)
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     tally = {"opened": 0, "already_open": 0, "skipped": 0}
     candidates = _candidates(completions, k, tally, on_progress)
     while batch := list(islice(candidates, BATCH)):

@@ -1,12 +1,8 @@
-"""The queue's statements (queue.py), and how much of the index each looks at."""
-
-from typing import NamedTuple
-
-HEAD = 200  # open slots that are looked through from the beginning, each time
-RESTART_SECONDS = 120  # how long an annotator who is further ahead may miss what came back behind them
+"""The queue's statements (next_slot.py). Each looks at one window of the open slots: so many, from some place on."""
 
 # SKIP LOCKED: whoever comes second takes the next slot instead of waiting for the first. The subselect leaves
-# out what this annotator holds, has judged or has skipped. Time is the database's everywhere: one clock.
+# out what this annotator holds, has judged or has skipped: one look into an index for each slot of the window. (As NOT
+# EXISTS it may be planned as a join that reads all that they ever had.) Time is the database's everywhere: one clock.
 # A group of comparisons is a stretch of the index of its own: one walk in each, then the best of them.
 # Whoever let their lease run out on the slot has now lost it. With ``instead``, everything is done but nothing is
 # taken, so that a comparison of known answer, given ``instead``, takes as long to come as any other.
@@ -16,18 +12,19 @@ candidate AS (
     SELECT best.id
     FROM allowed CROSS JOIN LATERAL (
         SELECT slot.id, slot.priority, slot.number
-        FROM {slots}
+        FROM ({window}) AS seen JOIN annotation_slot AS slot ON slot.id = seen.id
         WHERE slot.project_id = %(project)s
           AND slot."group" = allowed."group"
-          AND NOT slot.is_filled
+          AND NOT slot.is_filled AND NOT slot.is_parked
           AND slot.free_from <= statement_timestamp()
-          AND {place}
-          AND NOT EXISTS (
-              SELECT 1 FROM annotation_assignment AS mine
-              WHERE mine.comparison_id = slot.comparison_id
+          AND seen.free_from <= statement_timestamp()
+          AND (
+              SELECT mine.id FROM annotation_assignment AS mine
+              WHERE mine.comparison_id = seen.comparison_id
                 AND mine.annotator_id = %(annotator)s
                 AND mine.state <> 'expired'
-          )
+              LIMIT 1
+          ) IS NULL
         ORDER BY {order}
         LIMIT 1
         FOR UPDATE OF slot SKIP LOCKED
@@ -46,11 +43,14 @@ SET free_from = statement_timestamp()
     + CASE WHEN %(instead)s IS NULL THEN make_interval(secs => %(lease)s) ELSE interval '0' END
 FROM candidate
 WHERE slot.id = candidate.id
-RETURNING slot.id, slot.number, slot.comparison_id, statement_timestamp() + make_interval(secs => %(lease)s),
+RETURNING slot.id, slot.number, slot.priority, slot.comparison_id,
+    statement_timestamp() + make_interval(secs => %(lease)s),
     (SELECT earlier.id FROM annotation_assignment AS earlier
      WHERE earlier.comparison_id = slot.comparison_id AND earlier.annotator_id = %(annotator)s
        AND earlier.state = 'expired' AND earlier.draft IS NOT NULL
      ORDER BY earlier.created_at DESC LIMIT 1),
+    (SELECT count(*) FROM annotation_assignment AS given
+     WHERE given.comparison_id = coalesce(%(instead)s, slot.comparison_id)),
     (SELECT {pairs} FROM annotation_comparison_completions AS shown
      JOIN sampling_completion AS completion ON completion.id = shown.completion_id
      WHERE shown.comparison_id = coalesce(%(instead)s, slot.comparison_id))
@@ -65,54 +65,57 @@ ALLOWED_GROUPS = """allowed AS (SELECT unnest(%(groups)s::varchar[]) AS "group")
 ALL_GROUPS = """
 allowed AS (
     (SELECT "group" FROM annotation_slot
-     WHERE project_id = %(project)s AND NOT is_filled ORDER BY "group" LIMIT 1)
+     WHERE project_id = %(project)s AND NOT is_filled AND NOT is_parked ORDER BY "group" LIMIT 1)
   UNION ALL
     SELECT (SELECT slot."group" FROM annotation_slot AS slot
-            WHERE slot.project_id = %(project)s AND NOT slot.is_filled AND slot."group" > allowed."group"
+            WHERE slot.project_id = %(project)s AND NOT slot.is_filled AND NOT slot.is_parked
+              AND slot."group" > allowed."group"
             ORDER BY slot."group" LIMIT 1)
     FROM allowed WHERE allowed."group" IS NOT NULL
 )"""
 
 
-class Walk(NamedTuple):
-    """One way along the index: from where, over which slots, in what order."""
+# In the order of the index. The outer order is the same, so that the planner need not fetch all to find the first.
+WINDOW = """
+    SELECT id, priority, number, comparison_id, free_from FROM annotation_slot
+    WHERE project_id = %(project)s AND "group" = allowed."group" AND NOT is_filled AND NOT is_parked AND {place}
+    ORDER BY priority DESC, number, id
+"""
 
-    slots: str
-    place: str
-    order: str = "slot.priority DESC, slot.number, slot.id"
+# Places. One walk along the index cannot go from a slot over the end of its priority: two can.
+EVERYWHERE = "true"
+FROM_HERE = "priority = %(priority)s AND (number, id) >= (%(number)s, %(slot)s)"
+BELOW_HERE = "priority < %(priority)s"
 
-
-ALL_SLOTS = "annotation_slot AS slot"
-# In the head's order, which is the same, so that the planner need not fetch all of them to find the first.
-FIRST_SLOTS = Walk(
-    f"""(
-            SELECT id, priority, number FROM annotation_slot
-            WHERE project_id = %(project)s AND "group" = allowed."group" AND NOT is_filled
-            ORDER BY priority DESC, number, id
-            LIMIT {HEAD}
-        ) AS head JOIN annotation_slot AS slot ON slot.id = head.id""",  # noqa: S608 - a number of ours
-    "true",
-    "head.priority DESC, head.number, head.id",
-)
-FROM_THE_BEGINNING = [Walk(ALL_SLOTS, "true")]
-# For an annotator who has come this far already. What stands before their newest slot was theirs, or with others.
-FROM_THE_BOOKMARK = [
-    FIRST_SLOTS,
-    Walk(ALL_SLOTS, "slot.priority = %(priority)s AND (slot.number, slot.id) > (%(number)s, %(slot)s)"),
-    Walk(ALL_SLOTS, "slot.priority < %(priority)s"),
-    *FROM_THE_BEGINNING,
-]
+# Where a window ends that holds as many as it may; of several groups the one that did not come as far as the others.
+WINDOW_END = """
+WITH RECURSIVE {allowed}
+SELECT last.priority, last.number, last.id
+FROM allowed CROSS JOIN LATERAL ({window} OFFSET %(window)s - 1 LIMIT 1) AS last
+ORDER BY last.priority DESC, last.number, last.id
+LIMIT 1
+"""
 
 
-def take_next(walk: Walk, *, any_group: bool) -> str:
-    allowed = ALL_GROUPS if any_group else ALLOWED_GROUPS
-    return TAKE_NEXT.format(allowed=allowed, pairs=PAIRS, **walk._asdict())
+def take_next(place: str, *, any_group: bool) -> str:
+    return TAKE_NEXT.format(
+        allowed=ALL_GROUPS if any_group else ALLOWED_GROUPS,
+        pairs=PAIRS,
+        window=f"{WINDOW.format(place=place)} LIMIT %(window)s",
+        # Of one priority this is the window's own order; were the priority named, all of it would be sorted first.
+        order="seen.number, seen.id" if place == FROM_HERE else "seen.priority DESC, seen.number, seen.id",
+    )
 
 
-# A member's rights, how far they have come, and which comparisons with a known answer they have not had.
+def window_end(place: str, *, any_group: bool) -> str:
+    return WINDOW_END.format(allowed=ALL_GROUPS if any_group else ALLOWED_GROUPS, window=WINDOW.format(place=place))
+
+
+# A member's rights, how far they have come, and which comparisons with a known answer they have not had. Of gold, what
+# was opened nearest to the work that they had last: work comes in that order, and what does not would stand out.
 STANDING = """
 SELECT membership.role, membership.qualification, membership.groups,
-       newest.priority, newest.number, newest.id, coalesce(newest.is_fresh, false),
+       newest.priority, newest.number, newest.id,
        known.training, known.qualification, known.gold,
        EXISTS (SELECT 1 FROM annotation_comparison WHERE project_id = %(project)s AND purpose = 'qualification'
                                                      AND withdrawn_at IS NULL)
@@ -120,11 +123,9 @@ FROM (SELECT) AS nothing
 LEFT JOIN annotation_membership AS membership
        ON membership.project_id = %(project)s AND membership.user_id = %(annotator)s
 LEFT JOIN LATERAL (
-    SELECT slot.priority, slot.number, slot.id,
-           div(extract(epoch FROM latest.created_at)::bigint + latest.annotator_id, %(restart)s)
-           = div(extract(epoch FROM statement_timestamp())::bigint + latest.annotator_id, %(restart)s) AS is_fresh
+    SELECT slot.priority, slot.number, slot.id, slot.comparison_id
     FROM (
-        SELECT slot_id, created_at, annotator_id FROM annotation_assignment
+        SELECT slot_id, created_at FROM annotation_assignment
         WHERE annotator_id = %(annotator)s ORDER BY created_at DESC LIMIT 20
     ) AS latest
     JOIN annotation_slot AS slot ON slot.id = latest.slot_id
@@ -137,7 +138,7 @@ LEFT JOIN LATERAL (
             FILTER (WHERE unseen.purpose = 'training'))[1] AS training,
            (array_agg(unseen.id ORDER BY unseen.priority DESC, unseen.id)
             FILTER (WHERE unseen.purpose = 'qualification'))[1] AS qualification,
-           (array_agg(unseen.id ORDER BY random())
+           (array_agg(unseen.id ORDER BY abs(unseen.id - coalesce(newest.comparison_id, 0)))
             FILTER (WHERE unseen.purpose = 'gold'
                       AND (unseen."group" = '' OR %(any_group)s OR unseen."group" = ANY(membership.groups))))[1] AS gold
     FROM annotation_comparison AS unseen
@@ -150,20 +151,24 @@ LEFT JOIN LATERAL (
 """
 
 SHOWN = f"""
-SELECT {PAIRS} FROM annotation_comparison_completions AS shown
-JOIN sampling_completion AS completion ON completion.id = shown.completion_id
-WHERE shown.comparison_id = %s
+SELECT (SELECT count(*) FROM annotation_assignment AS given WHERE given.comparison_id = %(comparison)s),
+    (SELECT {PAIRS} FROM annotation_comparison_completions AS shown
+     JOIN sampling_completion AS completion ON completion.id = shown.completion_id
+     WHERE shown.comparison_id = %(comparison)s)
 """  # noqa: S608 - a constant above
 
+LOCK = "SELECT pg_advisory_xact_lock(%(family)s, %(key)s)"
+
 # The order: what was opened first.
-HELD = """
+LOCK_AND_HELD = f"""
+{LOCK};
 SELECT assignment.id
 FROM annotation_assignment AS assignment
 JOIN annotation_comparison AS comparison ON comparison.id = assignment.comparison_id
-WHERE assignment.annotator_id = %s AND assignment.state = 'held' AND assignment.purpose <> 'review'
-  AND comparison.project_id = %s
+WHERE assignment.annotator_id = %(annotator)s AND assignment.state = 'held' AND assignment.purpose <> 'review'
+  AND comparison.project_id = %(project)s
 ORDER BY assignment.created_at, assignment.id
-"""
+"""  # noqa: S608 - a constant above
 
 # The slots first and in one order, as everywhere: against deadlocks.
 LOCK_HELD_SLOTS = """

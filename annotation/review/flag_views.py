@@ -49,7 +49,17 @@ def flag_resolve(request: HttpRequest, pk: int) -> HttpResponse:
         review.resolve_flag(flag=flag, resolution=form.cleaned_data["resolution"], by=request.user)
     if request.htmx or not form.is_valid():
         template = "annotation/_flag.html" if request.htmx else "annotation/flag.html"
-        context = {"flag": flag, "form": form, "project": project, "may_manage": may_manage(request.user, project)}
+        back = "comparison" if request.POST.get("back") == "comparison" else ""
+        context = {
+            "flag": flag,
+            "form": form,
+            "project": project,
+            "may_manage": may_manage(request.user, project),
+            "back": back,
+            # On the page of flags their number stands above the list: it comes with the answer.
+            "is_beside": bool(request.htmx) and form.is_valid() and not back,
+            "open_count": Flag.objects.filter(comparison__project=project, resolved_at__isnull=True).count(),
+        }
         return render(request, template, context, status=200 if form.is_valid() else 422)
     if request.POST.get("back") == "comparison":
         return redirect("annotation:comparison", flag.comparison_id)

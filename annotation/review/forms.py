@@ -11,7 +11,7 @@ from annotation.rules.ranking import Ranking, ranking_from_ranks
 
 KNOWN_PURPOSES = [
     (Purpose.GOLD.value, "Gold: mixed into the work, not recognisable"),
-    (Purpose.QUALIFICATION.value, "Qualification: judged before any real work"),
+    (Purpose.QUALIFICATION.value, "Qualification: new annotators judge it before any real work"),
     (Purpose.TRAINING.value, "Training: the right answer is shown afterwards"),
 ]
 EVERYBODY = "all"
@@ -25,8 +25,8 @@ class FilterForm(forms.Form):
     order = forms.ChoiceField(
         choices=[
             (Order.NEWEST.value, "newest first"),
-            (Order.DISAGREEMENT.value, "most disagreement first"),
-            (Order.PRIORITY.value, "highest priority first"),
+            (Order.DISAGREEMENT.value, "disagreement first"),
+            (Order.PRIORITY.value, "priority first"),
         ],
         required=False,
     )
@@ -76,11 +76,24 @@ class KnownAnswerForm(forms.Form):
     purpose = forms.ChoiceField(choices=KNOWN_PURPOSES, widget=forms.RadioSelect, label="What it is for")
     explanation = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 4}), required=False, max_length=5000, label="Why this is right",
-        help_text="Markdown. In training it is shown with the right answer; otherwise it is for the managers.",
+        help_text="Markdown. In training it is shown with the right answer; otherwise it is for the managers. Name "
+        "no letters: each annotator sees others. Quote a few words of the completion that you mean.",
+    )  # fmt: skip
+    waive = forms.BooleanField(
+        required=False, initial=True,
+        help_text="For a qualification item only. Else they get no work until they have answered the set well enough.",
     )  # fmt: skip
 
-    def __init__(self, *args: Any, letters: Mapping[int, str], allow_ties: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, letters: Mapping[int, str], allow_ties: bool, at_work: int = 0, **kwargs: Any
+    ) -> None:
+        """``at_work``: how many work here already, and would have to qualify first from now on."""
         super().__init__(*args, **kwargs)
+        if at_work:
+            who = "The annotator who works" if at_work == 1 else f"The {at_work} annotators who work"
+            self.fields["waive"].label = f"{who} here already need not qualify"
+        else:
+            del self.fields["waive"]
         self.letters = letters
         self.allow_ties = allow_ties
         places = [("", "place?"), *((n, str(n)) for n in range(1, len(letters) + 1))]
@@ -100,6 +113,11 @@ class KnownAnswerForm(forms.Form):
         if not self.allow_ties and len(set(given)) < len(given):
             raise forms.ValidationError("This project has no ties. Give each completion a place of its own.")
         return cleaned
+
+    @property
+    def waives(self) -> bool:
+        is_qualification = self.cleaned_data["purpose"] == Purpose.QUALIFICATION
+        return is_qualification and self.cleaned_data.get("waive", False)
 
     def ranking(self) -> Ranking:
         """By completion id."""

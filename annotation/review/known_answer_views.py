@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from annotation.access import manager_required
 from annotation.actions import known_answers as actions
+from annotation.actions.qualification import unqualified_at_work, waive_for_who_works
 from annotation.actions.review import ReviewRefused
 from annotation.models import Comparison, Judgment, Project, Purpose
 from annotation.review.access import managed_comparison
@@ -28,7 +30,7 @@ DOUBTED_FROM = 3  # answers, before the list calls a known answer into question
 
 @dataclass(frozen=True)
 class KnownRow:
-    """One known answer, and how annotators did on it. Their answers from when it was work count too."""
+    """One known answer, and how annotators did on it. Answers from when it was work count too, as the page says."""
 
     comparison: Comparison
     answer: str  # in letters
@@ -90,7 +92,7 @@ def _row(comparison: Comparison, given: list[Ranking]) -> KnownRow:
 @require_http_methods(["GET", "POST"])
 @login_required
 def known_answer(request: HttpRequest, pk: int) -> HttpResponse:
-    """Make this comparison's known answer, or change it. ``?from=decision|mine|most`` chooses what to begin with."""
+    """Make this comparison's known answer, or change it. ``?from=known|decision|mine|most``: what to begin with."""
     found = managed_comparison(request, pk)
     letters = fixed_letters(found.content_key, found.completions.values_list("pk", flat=True))
     proposals = _proposals(found, request.user)
@@ -99,6 +101,7 @@ def known_answer(request: HttpRequest, pk: int) -> HttpResponse:
         request.POST or None,
         letters=letters,
         allow_ties=found.project.allow_ties,
+        at_work=unqualified_at_work(found.project).count(),
         initial={
             "purpose": Purpose.GOLD if found.purpose == Purpose.WORK else found.purpose,
             "explanation": found.explanation,
@@ -107,13 +110,7 @@ def known_answer(request: HttpRequest, pk: int) -> HttpResponse:
     )
     if form.is_valid():
         try:
-            actions.set_known_answer(
-                comparison=found,
-                purpose=form.cleaned_data["purpose"],
-                ranking=form.ranking().groups,
-                explanation=form.cleaned_data["explanation"],
-                by=request.user,
-            )
+            _save(found, form, request.user)
         except ReviewRefused as refusal:
             form.add_error(None, str(refusal))
         else:
@@ -129,6 +126,19 @@ def known_answer(request: HttpRequest, pk: int) -> HttpResponse:
         "may_manage": True,
     }
     return render(request, "annotation/known_answer.html", context, status=422 if form.is_bound else 200)
+
+
+@transaction.atomic
+def _save(comparison: Comparison, form: KnownAnswerForm, by: AbstractBaseUser) -> None:
+    actions.set_known_answer(
+        comparison=comparison,
+        purpose=form.cleaned_data["purpose"],
+        ranking=form.ranking().groups,
+        explanation=form.cleaned_data["explanation"],
+        by=by,
+    )
+    if form.waives:
+        waive_for_who_works(project=comparison.project, by=by)
 
 
 def _proposals(comparison: Comparison, user: AbstractBaseUser) -> dict[str, list[list[int]]]:

@@ -108,7 +108,7 @@ def matching(project: Project, filters: Filters) -> QuerySet[Comparison]:
 
 def _is_in(state: State) -> Q:
     mine = {"comparison": OuterRef("pk")}
-    still_open = Exists(Slot.objects.filter(**mine, is_filled=False))
+    still_open = Exists(Slot.objects.open().filter(**mine))
     match state:
         case State.OPEN:
             return Q(still_open, purpose=Purpose.WORK, withdrawn_at__isnull=True)

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import Any
 
 from annotation.models import Assignment, AssignmentState, Comparison, JudgeKind, Judgment, Project, Purpose
+from annotation.rendering.conversation import Turn, conversation
 from annotation.rendering.markdown import Rendered, render, show_bidi_controls
 from annotation.review.listing import KINDS_OF_JUDGES
 from annotation.rules import marks
@@ -19,11 +20,7 @@ from annotation.rules.letters import fixed_letters, in_letters
 from annotation.rules.ranking import Strength
 from sampling.models import Completion
 
-
-@dataclass(frozen=True)
-class Turn:
-    role: str
-    text: Rendered
+TURNS_IN_SIGHT = 3  # of a longer conversation the end is shown
 
 
 @dataclass(frozen=True)
@@ -93,6 +90,27 @@ class Review:
     known_answer: str = ""  # in letters; only of what is not work
     explanation: Rendered | None = None
 
+    @property
+    def earlier(self) -> list[tuple[int, Turn]]:
+        """The turns of a long conversation that are folded, with their numbers (1 ...)."""
+        return self._numbered[: self._folded]
+
+    @property
+    def recent(self) -> list[tuple[int, Turn]]:
+        """From the answer to which the user's last question replies, on."""
+        return self._numbered[self._folded :]
+
+    @property
+    def _numbered(self) -> list[tuple[int, Turn]]:
+        return list(enumerate(self.conversation, start=1))
+
+    @property
+    def _folded(self) -> int:
+        if len(self.conversation) <= TURNS_IN_SIGHT:
+            return 0
+        asked = [number for number, turn in self._numbered if turn.role == "user"]
+        return max(0, (asked[-1] if asked else len(self.conversation)) - 2)
+
 
 def review_of(comparison: Comparison, *, with_policies: bool = False) -> Review:
     completions = list(comparison.completions.select_related("model_version" if with_policies else None))
@@ -107,7 +125,7 @@ def review_of(comparison: Comparison, *, with_policies: bool = False) -> Review:
     )
     skipped = comparison.assignments.filter(state=AssignmentState.SKIPPED).select_related("annotator")
     return Review(
-        conversation=[Turn(message["role"], render(message["content"])) for message in comparison.prompt.messages],
+        conversation=conversation(comparison.prompt.messages),
         completions=[
             Shown(
                 letters[each.pk],

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -13,8 +13,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotation import actions
 from annotation.access import may_manage, reviewer_required
 from annotation.actions import review
+from annotation.addresses import number_in
 from annotation.models import Comparison, Project
-from annotation.rendering.markdown import show_bidi_controls
+from annotation.rendering import plain
 from annotation.review import listing as review_list
 from annotation.review.access import managed_comparison, reviewed_comparison
 from annotation.review.forms import FilterForm, PriorityForm, ReasonForm
@@ -33,11 +34,11 @@ def comparisons(request: HttpRequest, project: Project) -> HttpResponse:
 
 
 def _rows(request: HttpRequest, project: Project, filters: review_list.Filters) -> dict:
-    page = min(max(_number(request.GET.get("page")) or 1, 1), review_list.LAST_PAGE)
+    page = min(max(number_in(request.GET.get("page")) or 1, 1), review_list.LAST_PAGE)
     chosen = review_list.matching(project, filters)
     older = None
     if filters.is_by_disagreement:
-        before = _number(request.GET.get("before"))
+        before = number_in(request.GET.get("before"))
         looked_at = review_list.window(chosen, filters.kind, before)
         found = review_list.in_window(chosen, filters, looked_at)
         ids, has_more = found[(page - 1) * review_list.PAGE :][: review_list.PAGE], len(found) > page * review_list.PAGE
@@ -64,7 +65,7 @@ def _rows(request: HttpRequest, project: Project, filters: review_list.Filters) 
 def next_disagreement(request: HttpRequest, project: Project) -> HttpResponse:
     """To the undecided comparison that annotators disagree on most; ``?after=`` one to the next."""
     filters = FilterForm(request.GET, project=project).filters()
-    after = _number(request.GET.get("after"))
+    after = number_in(request.GET.get("after"))
     found = review_list.next_disagreement(project, filters.kind, after)
     if found:
         asked = {"kind": request.GET["kind"]} if request.GET.get("kind") else {}
@@ -92,6 +93,8 @@ def comparison(request: HttpRequest, pk: int) -> HttpResponse:
         "review": review_of(found, with_policies=with_policies),
         "flags": sorted(flags, key=lambda flag: (flag.resolved_at is not None, -flag.pk)),
         "priority_form": PriorityForm(initial={"priority": found.priority}),
+        # Who was at work when the overlap was lowered may have given more than are wanted.
+        "one_more": max(found.wanted, found.slots.filter(is_filled=True).count()) + 1,
         "max_judgments": review.MAX_JUDGMENTS,
     }
     return render(request, "annotation/comparison.html", context)
@@ -101,12 +104,7 @@ def comparison(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def comparison_text(request: HttpRequest, pk: int, part: str) -> HttpResponse:
     """The whole of what the page shows only the beginning of, as nothing but text."""
-    parts = whole_texts(reviewed_comparison(request, pk))
-    if part not in parts:
-        raise Http404(f"There is no {part} here. Choose from {', '.join(parts)}.")
-    # Never guessed to be a page: a browser that did would run what the model wrote.
-    headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": f'inline; filename="{part}.txt"'}
-    return HttpResponse(show_bidi_controls(parts[part]), content_type="text/plain; charset=utf-8", headers=headers)
+    return plain.one_of(whole_texts(reviewed_comparison(request, pk)), part)
 
 
 @require_POST
@@ -124,7 +122,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 def ask_another(request: HttpRequest, pk: int) -> HttpResponse:
     """``wanted`` is the number that the page named, so that a double click asks for one more and not for two."""
     found = reviewed_comparison(request, pk)
-    wanted = _number(request.POST.get("wanted")) or 0
+    wanted = number_in(request.POST.get("wanted")) or 0
     try:
         review.ask_for_judgments(comparison=found, wanted=wanted, by=request.user)
     except review.ReviewRefused as refusal:
@@ -172,8 +170,3 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 def _refused(request: HttpRequest, found: Comparison, refusal: Exception) -> HttpResponse:
     messages.error(request, str(refusal))
     return redirect("annotation:comparison", found.pk)
-
-
-def _number(text: str | None) -> int | None:
-    """A positive number from an address, None for anything else and for what no row can have."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 18 else None

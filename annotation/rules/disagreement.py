@@ -12,18 +12,24 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from annotation.rules.consensus import consensus_of
-from annotation.rules.ranking import Ranking
+from annotation.rules.ranking import Ranking, places, relation
 
 Groups = Sequence[Sequence[int]]  # a ranking without its strengths: groups of completion ids, best first
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """``differing`` of ``total`` (two judgments, two completions) differ; ``pairs`` are the completions concerned."""
+    """``differing`` of ``total`` (two judgments, two completions) differ; ``pairs`` are the completions concerned.
+
+    ``compared`` is of how many pairs of completions these are. ``split`` is there where it is one: how many judges gave
+    each answer, the most first.
+    """
 
     differing: int = 0
     total: int = 0
     pairs: tuple[tuple[int, int], ...] = ()
+    compared: int = 0
+    split: tuple[int, ...] = ()
 
     @property
     def share(self) -> float:
@@ -36,26 +42,35 @@ class Disagreement:
             return min(max(round(100 * self.share), 1), 99)
         return round(100 * self.share)
 
+    @property
+    def words(self) -> str:
+        """As a reader counts: "2 : 1" of judges, or "4 of 6 pairs" on which not all agree. Two of three against one
+        differ in 67 % of what is compared, which sounds like much more than one who differs."""
+        if not self.differing:
+            return "none"
+        return " : ".join(map(str, self.split)) if self.split else f"{len(self.pairs)} of {self.compared} pairs"
+
 
 def disagreement_of(rankings: Iterable[Groups]) -> Disagreement:
     """Compare every two of these rankings, one per annotator, of one comparison."""
     rankings = list(rankings)
     if len(rankings) < 2:
         return Disagreement()
-    placed = [_places(groups) for groups in rankings]
-    differing = total = 0
-    pairs = []
-    for first, second in combinations(sorted({item for places in placed for item in places}), 2):
-        said = Counter(
-            _relation(places[first], places[second]) for places in placed if first in places and second in places
-        )
+    placed = [places(groups) for groups in rankings]
+    differing = total = compared = 0
+    pairs, split = [], ()
+    for first, second in combinations(sorted({item for place in placed for item in place}), 2):
+        said = Counter(relation(place[first], place[second]) for place in placed if first in place and second in place)
         both = sum(said.values())
         agreeing = sum(count * (count - 1) // 2 for count in said.values())
         total += both * (both - 1) // 2
         differing += both * (both - 1) // 2 - agreeing
         if len(said) > 1:
             pairs.append((first, second))
-    return Disagreement(differing, total, tuple(pairs))
+        if both > 1:
+            compared += 1
+            split = tuple(sorted(said.values(), reverse=True))
+    return Disagreement(differing, total, tuple(pairs), compared, split if compared == 1 else ())
 
 
 def proposed_order(rankings: Iterable[Groups], items: Iterable[int]) -> list[list[int]]:
@@ -70,12 +85,3 @@ def proposed_order(rankings: Iterable[Groups], items: Iterable[int]) -> list[lis
             score[pair.chosen] += 1
             score[pair.rejected] -= 1
     return [[item for item in score if score[item] == each] for each in sorted(set(score.values()), reverse=True)]
-
-
-def _places(groups: Groups) -> dict[int, int]:
-    return {item: place for place, group in enumerate(groups) for item in group}
-
-
-def _relation(first: int, second: int) -> int:
-    """-1: the first stands above the second, 0: they are tied, 1: it stands below."""
-    return (first > second) - (first < second)

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 
-from annotation.rules.ranking import Ranking
+from annotation.rules.ranking import Ranking, places, relation
 
 
 def known_ranking(stored: Sequence[Sequence[int]]) -> Ranking:
@@ -18,7 +18,7 @@ def pairs_right(known: Ranking, given: Ranking | None) -> tuple[int, int]:
     winner is wrong, and so is a winner where it has a tie. What only ``given`` has (an edit) does not matter; a pair
     of which ``given`` lacks an item is wrong. Without an answer (None: it was skipped) all are wrong.
     """
-    known_places, given_places = _places(known), _places(given) if given else {}
+    known_places, given_places = places(known.groups), places(given.groups) if given else {}
     pairs = list(combinations(known.items, 2))
     return sum(_relation(known_places, pair) == _relation(given_places, pair) for pair in pairs), len(pairs)
 
@@ -29,13 +29,6 @@ def share_right(scores: Sequence[tuple[int, int]]) -> float | None:
     return sum(right for right, _ in scores) / total if total else None
 
 
-def _places(ranking: Ranking) -> dict[Hashable, int]:
-    return {item: place for place, group in enumerate(ranking.groups) for item in group}
-
-
-def _relation(places: Mapping[Hashable, int], pair: tuple[Hashable, Hashable]) -> int | None:
-    """-1 when the first of the pair stands above, 0 when they are tied, 1 below; None when one is missing."""
-    if any(item not in places for item in pair):
-        return None
-    first, second = (places[item] for item in pair)
-    return (first > second) - (first < second)
+def _relation(place: Mapping[Hashable, int], pair: tuple[Hashable, Hashable]) -> int | None:
+    """None when one of the pair is missing."""
+    return relation(*(place[item] for item in pair)) if all(item in place for item in pair) else None

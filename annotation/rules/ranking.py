@@ -112,6 +112,29 @@ def ranking_from_ranks(ranks: Mapping[Hashable, int], strengths: Sequence[str] =
     return Ranking(groups, tuple(strengths))
 
 
+def without(ranking: Ranking, item: Hashable) -> Ranking:
+    """The ranking of the others. Where ``item`` stood alone two gaps become one, as strong as the stronger of them."""
+    at = places(ranking.groups)[item]
+    groups = [tuple(other for other in group if other != item) for group in ranking.groups]
+    strengths = list(ranking.strengths)
+    if not groups[at]:
+        beside = slice(max(at - 1, 0), at + 1)  # one gap only where it was first or last, and that one ends nowhere
+        between = strengths[beside] if 0 < at < len(groups) - 1 else []
+        strengths[beside] = [min(between, key=_STRONGEST_FIRST.index)] if between else []
+        del groups[at]
+    return Ranking(tuple(groups), tuple(strengths))
+
+
+def places(groups: Iterable[Iterable[Hashable]]) -> dict[Hashable, int]:
+    """Where each item stands: 0 is the best group."""
+    return {item: place for place, group in enumerate(groups) for item in group}
+
+
+def relation(first: int, second: int) -> int:
+    """Of two places: -1 when the first is above, 0 when they are one (a tie), 1 when it is below."""
+    return (first > second) - (first < second)
+
+
 def check_covers(ranking: Ranking, shown: Iterable[Hashable]) -> None:
     """Raise RankingError unless the ranking places exactly what was shown."""
     shown = set(shown)
@@ -126,7 +149,7 @@ def check_covers(ranking: Ranking, shown: Iterable[Hashable]) -> None:
 
 def check_edit(ranking: Ranking, edited: Hashable) -> None:
     """Raise RankingError unless the edit stands above what it is an edit of."""
-    place = {item: number for number, group in enumerate(ranking.groups) for item in group}
+    place = places(ranking.groups)
     if place[EDIT] >= place[edited]:
         raise RankingError("Your better answer must rank above what it edits. Move it up, or take the edit away.")
 

@@ -275,18 +275,18 @@ def strength_of(gap: float) -> str:
 
 def verdict(messages: Messages, a: str, b: str, *, seed: int) -> float:
     """The majority of the annotators on two texts: 1.0 where `a` wins, 0.0 where `b` wins, 0.5 for a tie."""
-    votes = 0
+    ahead = 0  # how many more of them prefer `a`
     for name in ANNOTATORS:
         match rank(name, messages, [a, b], seed=seed).groups:
             case [[0], [1]]:
-                votes += 1
+                ahead += 1
             case [[1], [0]]:
-                votes -= 1
-            case [_]:  # tied: no vote
+                ahead -= 1
+            case [_]:  # tied
                 pass
             case groups:
                 raise AssertionError(f"Two texts cannot be ranked as {groups}.")
-    return 0.5 if votes == 0 else float(votes > 0)
+    return 0.5 if ahead == 0 else float(ahead > 0)
 
 
 def _tie(scores: Sequence[float], texts: Sequence[str]) -> list[list[int]]:

@@ -99,7 +99,7 @@ def left_to_judge(project: Project) -> int:
     done = Assignment.objects.filter(
         comparison__in=project.comparisons.work(), annotator__username__in=names(), state__in=closed
     ).count()
-    open_slots = project.slots.filter(is_filled=False).count()
+    open_slots = project.slots.open().count()
     return min(open_slots, comparisons * len(ANNOTATORS) - done)
 
 

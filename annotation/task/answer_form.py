@@ -4,19 +4,22 @@ A field is there only if the project asks for it. The same form reads drafts: th
 whatever is sound is kept. A letter is a completion's place on the page of one assignment.
 """
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
-from annotation.actions import Answer, Edit
+from annotation.actions import Answer, AnsweredMeanwhile, Basis, Edit
 from annotation.models import Judgment, Project, Rationale
 from annotation.rules.marks import Mark, Safety
-from annotation.rules.ranking import DEFAULT_STRENGTH, EDIT, Ranking, ranking_from_ranks, with_edit
-from annotation.task.plain_select import PlainSelect
+from annotation.rules.ranking import DEFAULT_STRENGTH, EDIT, Ranking, ranking_from_ranks, with_edit, without
+from annotation.task.plain_widgets import PlainHidden, PlainSelect, PlainTextarea
 
-EDIT_CHARACTERS = 100_000
+EDIT_CHARACTERS = 100_000  # what may be edited at all is half as long
 RATIONALE_CHARACTERS = 5_000
+EARLIER_KEYS = 50
+OF_ONE_PAGE = ("request_key", "based_on", "earlier_keys")  # of the answer's way here, and no part of it
 SAFETY_CHOICES = [(safety.value, safety.value) for safety in Safety]
 
 
@@ -27,11 +30,29 @@ class LinesField(forms.CharField):
         return super().to_python(value).replace("\r\n", "\n")
 
 
-class AnswerForm(forms.Form):
-    """``names``: letter -> completion id, in the order of display. ``is_scripted``: sent by the page's script."""
+class KeysField(forms.CharField):
+    """Request keys, with spaces between them."""
 
-    request_key = forms.UUIDField(widget=forms.HiddenInput)
-    seconds_spent = forms.FloatField(widget=forms.HiddenInput, required=False, min_value=0, max_value=7 * 86_400)
+    def to_python(self, value: Any) -> list[uuid.UUID]:
+        try:
+            return [uuid.UUID(key) for key in super().to_python(value).split()[-EARLIER_KEYS:]]
+        except ValueError:
+            raise forms.ValidationError("These are no keys. Reload the page and send the answer again.") from None
+
+
+class AnswerForm(forms.Form):
+    """``names``: letter -> completion id, in the order of display. ``is_scripted``: sent by the page's script.
+
+    ``based_on`` is the revision that the page was opened on, 0 for none. A program may leave it out, and then nothing
+    is checked: it always replaces its own answer.
+    """
+
+    request_key = forms.UUIDField(widget=PlainHidden)
+    based_on = forms.IntegerField(widget=PlainHidden, required=False, min_value=0, max_value=2**31 - 1)
+    earlier_keys = KeysField(widget=PlainHidden, required=False)
+    # When a draft was written, in milliseconds by the browser's clock: of two drafts the newer one counts.
+    drafted_at = forms.IntegerField(widget=PlainHidden, required=False, min_value=0, max_value=10**15)
+    seconds_spent = forms.FloatField(widget=PlainHidden, required=False, min_value=0, max_value=7 * 86_400)
 
     def __init__(
         self,
@@ -97,14 +118,14 @@ class AnswerForm(forms.Form):
             required=False, label="Better answer, an edit of",
         )  # fmt: skip
         self.fields["edit_text"] = LinesField(
-            widget=forms.Textarea(attrs={"rows": 8}), required=False, strip=False, max_length=EDIT_CHARACTERS,
+            widget=PlainTextarea(attrs={"rows": 8}), required=False, strip=False, max_length=EDIT_CHARACTERS,
             label="Better answer",
         )  # fmt: skip
         self.fields["rank_edit"] = _place_field(self._places(), "Rank of your better answer")
 
     def _add_rationale(self) -> None:
         self.fields["rationale"] = LinesField(
-            widget=forms.Textarea(attrs={"rows": 3, "placeholder": "Why? What decided it?"}),
+            widget=PlainTextarea(attrs={"rows": 3, "placeholder": "Why? What decided it?"}),
             required=False, max_length=RATIONALE_CHARACTERS,
             label="Why" if self.project.rationale == Rationale.REQUIRED else "Note",
         )  # fmt: skip
@@ -161,7 +182,7 @@ class AnswerForm(forms.Form):
         return {
             name: value
             for name, value in self.cleaned_data.items()
-            if name != "request_key" and self._is_given(name)
+            if name not in OF_ONE_PAGE and self._is_given(name)
         }  # fmt: skip
 
     def answer(self) -> Answer:
@@ -177,6 +198,17 @@ class AnswerForm(forms.Form):
             rationale=self._said("rationale") or "",
             seconds_spent=self._said("seconds_spent"),
         )
+
+    def basis(self) -> Basis | None:
+        """What the page that sent this knows of; None where it does not say."""
+        revision = self._said("based_on")
+        return None if revision is None else Basis(revision, self._said("earlier_keys"))
+
+    def learn_of(self, error: AnsweredMeanwhile) -> None:
+        """Shown again, the form knows of the other answer: sent once more, it replaces that one."""
+        self.data = self.data.copy()
+        for name, value in {"request_key": uuid.uuid4(), "based_on": error.revision, "earlier_keys": ""}.items():
+            self.data[name] = str(value)
 
     def _ranking(self, edited: str | None) -> Ranking:
         """By letter. What "all are bad" leaves without a rank is tied below everything that has one."""
@@ -213,14 +245,20 @@ def _with_edit_above(ranking: Ranking, edited: str) -> Ranking:
     return Ranking(with_edit(ranking.groups, edited), tuple(strengths))
 
 
-def initial_of_judgment(judgment: Judgment, names: Mapping[str, int], edit: tuple[int, int, str] | None) -> dict:
+def initial_of_judgment(
+    judgment: Judgment, names: Mapping[str, int], edit: tuple[int, int, str] | None, *, takes_edits: bool = True
+) -> dict:
     """A judgment as what was typed to give it. ``edit``: the id of its edit, of what, and its text."""
-    place = {pk: number for number, group in enumerate(judgment.ranking, start=1) for pk in group}
+    ranking = Ranking(judgment.ranking, tuple(judgment.strengths))
+    if edit and not takes_edits:  # the form has no place for it any more, and none for the gap above or below it
+        ranking, edit = without(ranking, edit[0]), None
+    place = {pk: number for number, group in enumerate(ranking.groups, start=1) for pk in group}
     letter_of = {pk: letter for letter, pk in names.items()}
     initial: dict[str, Any] = {
         "rationale": judgment.rationale, "seconds_spent": judgment.seconds_spent, "all_bad": judgment.all_bad,
+        "based_on": judgment.revision,
     }  # fmt: skip
-    initial |= {f"strength_{gap}": strength for gap, strength in enumerate(judgment.strengths, start=1)}
+    initial |= {f"strength_{gap}": str(strength) for gap, strength in enumerate(ranking.strengths, start=1)}
     for pk, letter in letter_of.items():
         mark = judgment.marks.get(str(pk), {})
         initial |= {f"rank_{letter}": place.get(pk), f"safety_{letter}": mark.get("safety")}

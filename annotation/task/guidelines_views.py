@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotation import actions
 from annotation.access import is_script, may_manage, member_required, sign_in_required
+from annotation.addresses import number_in
 from annotation.models import GuidelinesVersion, Membership, Project
 from annotation.rendering.markdown import render as render_markdown
 from annotation.task.guidelines import changes_between
@@ -46,8 +47,7 @@ def guidelines(request: HttpRequest, project: Project) -> HttpResponse:
 @member_required
 def guidelines_read(request: HttpRequest, project: Project) -> HttpResponse:
     """ "I have read this version." For a script 204; else back to ``next``, the task or the guidelines."""
-    number = request.POST.get("version", "")
-    version = get_object_or_404(project.guidelines_versions, number=int(number) if number.isdecimal() else 0)
+    version = get_object_or_404(project.guidelines_versions, number=number_in(request.POST.get("version")) or 0)
     actions.mark_guidelines_read(project=project, user=request.user, version=version)
     if is_script(request):
         return HttpResponse(status=204)

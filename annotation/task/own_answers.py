@@ -9,6 +9,7 @@ from django.db.models import QuerySet, TextChoices
 
 from annotation.models import Assignment, AssignmentPurpose, AssignmentState, Flag, Judgment, Project
 from annotation.rules.letters import in_letters
+from annotation.rules.ranking import Strength
 from annotation.task.page import letters
 from sampling.models import Completion
 
@@ -34,6 +35,7 @@ class OwnAnswer:
     prompt: str
     at: datetime
     ranking: str  # in letters; empty for what was skipped
+    strengths: str  # of its steps, in words; empty where nobody asked
     judgment: Judgment | None
     flag: Flag | None
     is_training: bool
@@ -56,7 +58,7 @@ def own_answers(project: Project, annotator: AbstractBaseUser, show: Show, words
             answered = answered.filter(comparison__in=Flag.objects.filter(raised_by=annotator.pk).values("comparison"))
     if words:
         answered = answered.filter(comparison__prompt__messages__icontains=words)
-    return answered.select_related("comparison__prompt").order_by("-created_at", "pk")
+    return answered.select_related("comparison__prompt", "comparison__project").order_by("-created_at", "pk")
 
 
 def as_lines(assignments: Iterable[Assignment], annotator: AbstractBaseUser) -> list[OwnAnswer]:
@@ -94,10 +96,17 @@ def _line(
         prompt=beginning_of(assignment.comparison.prompt.messages),
         at=judgment.created_at if judgment else assignment.created_at,
         ranking=in_letters(judgment.ranking, names) if judgment else "",
+        strengths=_strengths(assignment.comparison.project, judgment) if judgment else "",
         judgment=judgment,
         flag=flag,
         is_training=assignment.purpose == AssignmentPurpose.TRAINING,
         is_decision=assignment.purpose == AssignmentPurpose.REVIEW,
+    )
+
+
+def _strengths(project: Project, judgment: Judgment) -> str:
+    return (
+        ", ".join(project.scale.words(Strength(each)) for each in judgment.strengths) if project.asks_strength else ""
     )
 
 

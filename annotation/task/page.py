@@ -14,6 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.forms import BoundField
 
 from annotation.models import Assignment, AssignmentPurpose, AssignmentState, Judgment, Membership, Project, Role
+from annotation.rendering.conversation import conversation
 from annotation.rendering.markdown import Rendered, render
 from annotation.rules.protocol import Aspect, StrengthScale
 from annotation.rules.ranking import Strength
@@ -29,7 +30,7 @@ SHORT_WORDS = {
         Strength.SIGNIFICANTLY_BETTER: "significantly",
         Strength.BETTER: "better",
         Strength.SLIGHTLY_BETTER: "slightly",
-        Strength.NEGLIGIBLY_BETTER: "unsure",
+        Strength.NEGLIGIBLY_BETTER: "negligibly",
     },
     StrengthScale.HELPSTEER3: {
         Strength.SIGNIFICANTLY_BETTER: "much",
@@ -37,12 +38,6 @@ SHORT_WORDS = {
         Strength.SLIGHTLY_BETTER: "slightly",
     },
 }
-
-
-@dataclass(frozen=True)
-class Turn:
-    role: str
-    text: Rendered
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,7 @@ class Card:
     rank: BoundField  # for those who have no JavaScript
     is_empty: bool
     words: int | None  # where the project shows lengths
+    original: str | None  # to begin an edit with, where it is not what is shown as raw text
     safety: BoundField | None
     aspects: list[AspectField]
     defects: BoundField | None
@@ -84,7 +80,7 @@ def answer_form(assignment: Assignment, data: Mapping[str, Any] | None = None, *
         names=letters(assignment),
         project=assignment.comparison.project,
         **how,
-        initial=None if data is not None else {**_kept_answer(assignment), "request_key": uuid.uuid4()},
+        initial=None if data is not None else {"based_on": 0, **_kept_answer(assignment), "request_key": uuid.uuid4()},
     )
 
 
@@ -92,7 +88,10 @@ def _kept_answer(assignment: Assignment) -> dict[str, Any]:
     if assignment.state != AssignmentState.SUBMITTED:
         return assignment.draft or {}
     judgment = assignment.judgments.current().get()
-    return initial_of_judgment(judgment, letters(assignment), edit_in(judgment, assignment))
+    written_at = {"drafted_at": int(judgment.created_at.timestamp() * 1000)}
+    takes_edits = assignment.comparison.project.allow_edits
+    edit = edit_in(judgment, assignment)
+    return initial_of_judgment(judgment, letters(assignment), edit, takes_edits=takes_edits) | written_at
 
 
 def edit_in(judgment: Judgment, assignment: Assignment) -> tuple[int, int, str] | None:
@@ -103,9 +102,8 @@ def edit_in(judgment: Judgment, assignment: Assignment) -> tuple[int, int, str] 
     return Completion.objects.values_list("pk", "edit_of_id", "text").get(pk__in=written)
 
 
-def page_context(project: Project, annotator: AbstractBaseUser) -> dict[str, Any]:
-    """What stands around the task, and is there too when nothing is left to do."""
-    membership = Membership.objects.filter(project=project, user=annotator.pk).select_related("guidelines_read").first()
+def page_context(project: Project, annotator: AbstractBaseUser, membership: Membership | None) -> dict[str, Any]:
+    """What stands around the task, and is there too when nothing is left to do. ``membership``: the annotator's."""
     progress = own_progress(project=project, annotator=annotator)
     return {
         "project": project,
@@ -125,9 +123,7 @@ def task_context(assignment: Assignment, form: AnswerForm) -> dict[str, Any]:
         "is_review": assignment.purpose == AssignmentPurpose.REVIEW,
         # A training item's feedback comes before anything else; nothing else tells it from work.
         "waits": assignment.purpose == AssignmentPurpose.TRAINING,
-        "conversation": [
-            Turn(message["role"], render(message["content"])) for message in assignment.comparison.prompt.messages
-        ],
+        "conversation": conversation(assignment.comparison.prompt.messages),
         "cards": [
             _card(number, letter, text, form)
             for number, (letter, text) in enumerate(texts_shown(assignment).items(), start=1)
@@ -140,13 +136,15 @@ def task_context(assignment: Assignment, form: AnswerForm) -> dict[str, Any]:
 
 
 def _card(number: int, letter: str, text: str, form: AnswerForm) -> Card:
+    shown = render(text)
     return Card(
         letter=letter,
         number=number,
-        text=render(text),
+        text=shown,
         rank=form[f"rank_{letter}"],
         is_empty=not text.strip(),
         words=len(text.split()) if form.project.show_length else None,
+        original=text if form.project.allow_edits and not shown.unshown and shown.raw != text else None,
         safety=form.mark_field(f"safety_{letter}"),
         aspects=[AspectField(aspect, form[f"aspect_{aspect.key}_{letter}"]) for aspect in form.aspects],
         defects=form.mark_field(f"defects_{letter}"),

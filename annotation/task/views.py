@@ -3,15 +3,23 @@
 import uuid
 from contextlib import suppress
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from annotation import actions
-from annotation.access import is_background, is_script, member_required, own_assignment, sign_in_required
+from annotation.access import (
+    is_background,
+    is_script,
+    member_required,
+    membership_of,
+    own_assignment,
+    sign_in_required,
+)
 from annotation.models import Assignment, AssignmentPurpose, AssignmentState, Comparison, Project
 from annotation.queue.next_slot import why_nothing
 from annotation.rules.marks import MarksError
@@ -74,10 +82,17 @@ def submit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
     form = answer_form(found, request.POST, is_scripted=is_script(request))
     refused = _submit(request, found, form)
     if is_background(request):
-        return _plain(_reasons(form), refused) if refused else HttpResponse(status=204)
+        return _refused_in_words(found, form, refused) if refused else HttpResponse(status=204)
     if refused:
         return _show(request, found, form, status=refused)
     return _go_on(request, found, stays_on_page=is_first)
+
+
+def _refused_in_words(found: Assignment, form: AnswerForm, status: int) -> HttpResponse:
+    response = _plain(_reasons(form), status)
+    if status == 422 or found.state == AssignmentState.SUBMITTED:  # it can be opened there, and put right
+        response["Content-Location"] = found.get_absolute_url()
+    return response
 
 
 def _submit(request: HttpRequest, found: Assignment, form: AnswerForm) -> int | None:
@@ -90,10 +105,18 @@ def _submit(request: HttpRequest, found: Assignment, form: AnswerForm) -> int | 
             annotator=request.user,
             answer=form.answer(),
             request_key=form.cleaned_data["request_key"],
+            based_on=form.basis(),
         )
     except (RankingError, MarksError) as error:
         form.add_error(None, str(error))
         return 422
+    except actions.AnsweredMeanwhile as error:
+        found.refresh_from_db(fields=["state"])  # the other answer may have come since it was read
+        form.add_error(None, str(error))
+        if not is_background(request):
+            form.add_error(None, "Save once more to replace it with what stands here.")
+            form.learn_of(error)
+        return 409
     except actions.AnswerRefused as error:
         form.add_error(None, str(error))
         return 409
@@ -168,7 +191,9 @@ def _go_on(request: HttpRequest, done: Assignment, *, stays_on_page: bool) -> Ht
         case AssignmentPurpose.TRAINING if done_pk:
             address = reverse("annotation:feedback", args=[done.pk])
         case AssignmentPurpose.REVIEW:
-            address = _comparison_address(done)
+            if done_pk:
+                messages.success(request, "Decided. It counts instead of the annotators' judgments.")
+            address = reverse("annotation:comparison", args=[done.comparison_id])
         case _ if request.htmx and stays_on_page:
             return _show_next(request, project, done=done_pk)
         case _:
@@ -176,18 +201,11 @@ def _go_on(request: HttpRequest, done: Assignment, *, stays_on_page: bool) -> Ht
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 
 
-def _comparison_address(done: Assignment) -> str:
-    try:
-        return reverse("annotation:comparison", args=[done.comparison_id])
-    except NoReverseMatch:
-        return done.comparison.project.get_absolute_url()
-
-
 def _show_next(request: HttpRequest, project: Project, *, done: uuid.UUID | None) -> HttpResponse:
     claimed = actions.claim_next(project=project, annotator=request.user)
     if claimed is None:
         nothing = {"assignment": None, "nothing": why_nothing(project=project, annotator=request.user)}
-        return _render_task(request, {**page_context(project, request.user), **nothing, "done": done})
+        return _render_task(request, {**_around(request, project), **nothing, "done": done})
     found = _with_its_page(claimed, project)
     return _show(request, found, answer_form(found), done=done)
 
@@ -210,9 +228,12 @@ def _show(
     return _render_task(request, _context(request, found, form) | {"done": done}, status=status)
 
 
+def _around(request: HttpRequest, project: Project) -> dict:
+    return page_context(project, request.user, membership_of(request, project))
+
+
 def _context(request: HttpRequest, found: Assignment, form: AnswerForm) -> dict:
-    around = page_context(found.comparison.project, request.user)
-    return {**around, **task_context(found, form), "skip_reasons": SKIP_REASONS}
+    return {**_around(request, found.comparison.project), **task_context(found, form), "skip_reasons": SKIP_REASONS}
 
 
 def _render_task(request: HttpRequest, context: dict, *, status: int = 200) -> HttpResponse:
@@ -222,7 +243,7 @@ def _render_task(request: HttpRequest, context: dict, *, status: int = 200) -> H
 
 def _show_feedback(request: HttpRequest, found: Assignment) -> HttpResponse:
     template = "annotation/_feedback.html" if request.htmx else "annotation/feedback.html"
-    context = {**page_context(found.comparison.project, request.user), **feedback_context(found)}
+    context = {**_around(request, found.comparison.project), **feedback_context(found)}
     return render(request, template, context)
 
 

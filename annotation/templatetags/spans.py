@@ -1,4 +1,4 @@
-"""{{ timedelta|span }}: how long, as a person would say it."""
+"""{{ timedelta|span }} and {{ number|seconds }}: how long, as a person would say it."""
 
 from datetime import timedelta
 
@@ -12,3 +12,8 @@ register = template.Library()
 @register.filter
 def span(value: timedelta) -> str:
     return in_words(value)
+
+
+@register.filter
+def seconds(value: float) -> str:
+    return f"{value:.0f} s" if value < 120 else in_words(timedelta(seconds=value))

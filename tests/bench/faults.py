@@ -69,7 +69,7 @@ def work(project_id: int, annotators: list[int], log: Path) -> None:
     users = [_Annotator(user, project) for user in User.objects.filter(pk__in=annotators)]
     notes = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     idle = 0
-    while idle < 20 * len(users) or Slot.objects.filter(project=project, is_filled=False).exists():
+    while idle < 20 * len(users) or Slot.objects.open().filter(project=project).exists():
         said = random.choice(users).step()
         idle = 0 if said else idle + 1
         if said and said != "went on":
@@ -155,7 +155,7 @@ def run(project, annotators: list[int], *, workers: int, kills: int, folder: Pat
 def _still_open(project) -> bool:
     from annotation.models import Slot
 
-    return Slot.objects.filter(project=project, is_filled=False).exists()
+    return Slot.objects.open().filter(project=project).exists()
 
 
 def _start(project, annotators: list[int], log: Path) -> subprocess.Popen:
@@ -202,7 +202,7 @@ def _outcome(project, folder: Path, killed: int, seconds: float) -> Outcome:
         refused_answers=len(_notes(folder, "refused")),
         killed_workers=killed,
         seconds=round(seconds, 1),
-        unfilled_slots=slots.filter(is_filled=False).count(),
+        unfilled_slots=slots.open().count(),
         judged_too_often=project.comparisons.annotate(n=Count("judgments")).filter(n__gt=F("wanted")).count(),
         slots_with_two_answers=slots.annotate(n=submitted).filter(n__gt=1).count(),
         judged_twice_by_one=by_one.filter(n__gt=1).count(),

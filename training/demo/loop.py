@@ -198,7 +198,7 @@ def reopened(demo: Demo, *, prompt_set: PromptSet, round: TrainingRound, base: M
         name="Demo for people", overlap=1, guidelines=GUIDELINES, created_by=demo_user()
     )
     opened = annotating.open_comparisons(project=project, completions=run.completions.all(), k=K)
-    waiting = project.slots.filter(is_filled=False).count()
+    waiting = project.slots.open().count()
     demo.say(
         f"{opened.opened} new comparisons opened; {waiting} wait for you in {demo.url}{project.get_absolute_url()}"
     )
@@ -226,7 +226,7 @@ def final_table(
         ("mean length in tokens, old -> new", _lengths(evaluation, "tokens")),
         ("mean length in words, old -> new", _lengths(evaluation, "words")),
         ("gate", "passed, published" if (round.gate_report or {}).get("passed") else "not passed"),
-        ("comparisons that wait for a person", f"{waiting.slots.filter(is_filled=False).count()}"),
+        ("comparisons that wait for a person", f"{waiting.slots.open().count()}"),
         *((f"stage: {stage.get_kind_display()}", duration(stage.seconds)) for stage in round.stages.all()),
         *((f"this run: {title}", duration(seconds)) for title, seconds in demo.seconds.items() if seconds >= 1),
         ("this run, in all", duration(sum(demo.seconds.values()))),

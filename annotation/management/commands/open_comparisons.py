@@ -15,11 +15,11 @@ class Command(ShellCommand):
     def add_arguments(self, parser) -> None:
         parser.add_argument("--project", required=True, help="The project's slug.")
         parser.add_argument("--run", required=True, type=int, help="The sampling run's number.")
-        parser.add_argument("--k", type=int, default=4, help="Completions per comparison (default: 4).")
+        parser.add_argument("--k", type=int, help="Completions per comparison (default: as the project says).")
         parser.add_argument("--split", choices=Split.values, help="Only this split of the prompts.")
         parser.add_argument("--priority", type=int, default=0, help="Higher comes first (default: 0).")
 
-    def handle(self, *, project: str, run: int, k: int, split: str | None, priority: int, **options) -> None:
+    def handle(self, *, project: str, run: int, k: int | None, split: str | None, priority: int, **options) -> None:
         found = project_by_slug(project)
         completions = _run(run).completions.all()
         if split:
@@ -29,7 +29,7 @@ class Command(ShellCommand):
                 result = actions.open_comparisons(
                     project=found,
                     completions=completions,
-                    k=k,
+                    k=found.completions_per_comparison if k is None else k,
                     priority=priority,
                     on_progress=lambda read: advance(progress, read),
                 )

@@ -1,7 +1,7 @@
 // The answer as it stands. The form's own controls are the truth that is sent: this reads them once and writes them on
 // each change, and remembers what was before. It draws nothing.
 
-import { DEFAULT_STRENGTH, EDIT, clone, placeOf, settled } from "./rankings.js";
+import { DEFAULT_STRENGTH, EDIT, UNCHOSEN, clone, placeOf, settled } from "./rankings.js";
 
 export class Answer {
   constructor(form) {
@@ -19,7 +19,8 @@ export class Answer {
     return this.levels.length > 0;
   }
 
-  level(value) {
+  level(strength) {
+    const value = strength || DEFAULT_STRENGTH;
     return this.levels.find((level) => level.value === value) ?? { value, label: value.replaceAll("_", " "), short: value };
   }
 
@@ -38,8 +39,12 @@ export class Answer {
     const ranks = this.items.map((item) => [item, Number(this.control(`rank_${item}`)?.value)]).filter(([, rank]) => rank);
     const places = [...new Set(ranks.map(([, rank]) => rank))].sort((a, b) => a - b);
     const groups = places.map((place) => ranks.filter(([, rank]) => rank === place).map(([item]) => item));
-    const strengths = groups.slice(1).map((_, i) => this.control(`strength_${i + 1}`)?.value || DEFAULT_STRENGTH);
+    // What a draft has as the default may as well be untouched; in a correction it was said.
+    const isDraft = "draftUrl" in this.form.dataset;
+    const said = (value) => (isDraft && value === DEFAULT_STRENGTH ? UNCHOSEN : value);
+    const strengths = groups.slice(1).map((_, i) => said(this.control(`strength_${i + 1}`)?.value || UNCHOSEN));
     this.ranking = settled({ groups, strengths }, this.editOf);
+    this.marks = this.marksNow();
   }
 
   write() {
@@ -48,14 +53,29 @@ export class Answer {
       if (control) control.value = this.placeOf(item) || "";
     }
     for (let gap = 1; this.control(`strength_${gap}`); gap++) {
-      this.control(`strength_${gap}`).value = this.ranking.strengths[gap - 1] ?? DEFAULT_STRENGTH;
+      this.control(`strength_${gap}`).value = this.ranking.strengths[gap - 1] || DEFAULT_STRENGTH;
     }
     if (this.control("edit_of")) this.control("edit_of").value = this.editOf;
     if (this.control("all_bad")) this.control("all_bad").checked = this.allBad;
   }
 
+  // What is marked, as the controls have it: each box or button that is on, by name and value.
+  marksNow() {
+    return [...this.form.querySelectorAll("[data-mark] input:checked")].map((input) => `${input.name}=${input.value}`);
+  }
+
+  writeMarks() {
+    const on = new Set(this.marks);
+    for (const input of this.form.querySelectorAll("[data-mark] input")) input.checked = on.has(`${input.name}=${input.value}`);
+  }
+
   placeOf(item) {
     return placeOf(this.ranking, item);
+  }
+
+  // How many times nobody has said how much better.
+  get unchosen() {
+    return this.asksStrength ? this.ranking.strengths.filter((strength) => strength === UNCHOSEN).length : 0;
   }
 
   get unranked() {
@@ -89,15 +109,16 @@ export class Answer {
     this.take(part);
   }
 
-  take({ ranking = this.ranking, allBad = this.allBad, editOf = this.editOf }) {
+  take({ ranking = this.ranking, allBad = this.allBad, editOf = this.editOf, marks = this.marks }) {
     this.ranking = settled(ranking, editOf);
+    this.marks = marks;
     this.allBad = allBad;
     this.editOf = editOf;
     this.write();
   }
 
   snapshot() {
-    return { ranking: clone(this.ranking), allBad: this.allBad, editOf: this.editOf };
+    return { ranking: clone(this.ranking), allBad: this.allBad, editOf: this.editOf, marks: this.marks };
   }
 
   undo() {
@@ -112,6 +133,7 @@ export class Answer {
     if (!from.length) return false;
     to.push(this.snapshot());
     this.take(from.pop());
+    this.writeMarks();
     return true;
   }
 

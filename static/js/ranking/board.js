@@ -2,13 +2,17 @@
 // It draws the page's answer; what a click or a drop means is the page's to know.
 
 import { element } from "./elements.js";
-import { ordinal } from "./rankings.js";
+import { UNCHOSEN, ordinal } from "./rankings.js";
 import { drawScale } from "./scale.js";
+import { isNarrow, isTouched } from "./screen.js";
+
+const SHORTER = { significantly: "signif.", negligibly: "neglig." }; // for a phone
 
 export class Board {
   constructor(page, holder) {
     this.page = page;
     this.element = holder;
+    holder.tabIndex = -1; // where "To do" leads
   }
 
   get answer() {
@@ -35,7 +39,8 @@ export class Board {
     });
     if (this.page.picking.tieNext) parts.push(element("span", { class: "tying" }, "= tie with…"));
     if (!groups.length) {
-      parts.push(element("span", { class: "hint" }, `Best first: press 1–${this.answer.letters.length}, click the letters, or drag them.`));
+      const how = isTouched() ? "Tap the letters, best first." : `Best first: press 1–${this.answer.letters.length}, click the letters, or drag them.`;
+      parts.push(element("span", { class: "hint" }, how));
     }
     const tray = element("div", { class: "tray", "data-drop": "tray:0" }, ...this.answer.unranked.map((item) => this.chip(item)));
     return [...parts, tray];
@@ -59,10 +64,14 @@ export class Board {
       return holder;
     }
     const gap = index - 1;
-    const select = element("select", { "data-gap": gap, "aria-label": `How much better rank ${index} is than rank ${index + 1}` });
-    for (const { value, short } of this.answer.levels) {
-      select.append(new Option(short, value, false, value === strengths[gap]));
-    }
+    const isOpen = strengths[gap] === UNCHOSEN;
+    const select = element("select", {
+      "data-gap": gap, "aria-label": `How much better rank ${index} is than rank ${index + 1}`,
+      class: isOpen ? "is-assumed" : null, title: isOpen ? "Not chosen yet: better counts" : null,
+    });
+    const shown = ({ short }) => (isNarrow() && SHORTER[short]) || short;
+    if (isOpen) select.append(new Option(`${shown(this.answer.level(UNCHOSEN))}?`, UNCHOSEN, true, true));
+    for (const level of this.answer.levels) select.append(new Option(shown(level), level.value, false, level.value === strengths[gap]));
     holder.classList.toggle("is-marked", gap === this.page.picking.markedGap);
     holder.append(select);
     return holder;

@@ -22,6 +22,7 @@ export function renderCard(page, card) {
     if (hadFocus && tie.hidden) pick.focus();
   }
   const edit = card.querySelector("[data-edit]");
+  page.layout.countMarks(card);
   if (!edit) return;
   const isEdited = answer.editOf === letter;
   edit.textContent = isEdited ? `Your ${letter}+` : "Edit";

@@ -26,7 +26,7 @@ export class Dragging {
       if (!ghost && distance < DRAG_AFTER_PIXELS) return;
       ghost ??= this.start(chip);
       ghost.style.transform = `translate(${moved.clientX - 20}px, ${moved.clientY - 20}px)`;
-      const target = document.elementFromPoint(moved.clientX, moved.clientY)?.closest("[data-drop]") ?? null;
+      const target = this.targetAt(moved.clientX, moved.clientY);
       if (target === over) return;
       over?.classList.remove("drop-here");
       target?.classList.add("drop-here");
@@ -49,6 +49,18 @@ export class Dragging {
     window.addEventListener("pointerup", end, options);
     window.addEventListener("pointercancel", end, options);
     this.signal.addEventListener("abort", () => drag.abort(), { once: true });
+  }
+
+  // The place under the pointer; elsewhere on the board the nearest gap.
+  targetAt(x, y) {
+    const under = document.elementFromPoint(x, y);
+    const place = under?.closest("[data-drop]");
+    if (place || !this.board.element.contains(under)) return place ?? null;
+    const distance = (gap) => {
+      const box = gap.getBoundingClientRect();
+      return Math.hypot(x - (box.left + box.right) / 2, y - (box.top + box.bottom) / 2);
+    };
+    return [...this.board.element.querySelectorAll('[data-drop^="gap"]')].sort((a, b) => distance(a) - distance(b))[0] ?? null;
   }
 
   start(chip) {

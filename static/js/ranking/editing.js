@@ -17,6 +17,16 @@ export class Editor {
     return this.page.form.querySelector(`pre.raw[data-completion="${letter}"]`).textContent;
   }
 
+  // What is invisible in a text is spelt out in the raw one, but belongs to what is edited.
+  originalOf(letter) {
+    const original = this.cardOf(letter).querySelector("script[type='application/json']");
+    return original ? JSON.parse(original.textContent) : this.rawOf(letter);
+  }
+
+  isTooLong(letter) {
+    return this.page.form.querySelector(`[data-edit="${letter}"]`).matches("[data-too-long]");
+  }
+
   cardOf(letter) {
     return this.page.cards.find((card) => card.dataset.letter === letter);
   }
@@ -34,7 +44,8 @@ export class Editor {
       letter = answer.editOf;
     }
     if (!answer.editOf) {
-      this.text.value = this.rawOf(letter);
+      if (this.isTooLong(letter)) return this.refuse(`${letter} is too long to be edited here: not all of it is in this page.`);
+      this.text.value = this.originalOf(letter);
       this.page.change({ editOf: letter });
     }
     this.moveTo(letter);
@@ -43,6 +54,11 @@ export class Editor {
     this.text.focus();
     this.text.setSelectionRange(0, 0);
     this.element.scrollIntoView({ block: "nearest" });
+  }
+
+  refuse(text) {
+    this.page.say(text);
+    this.page.fail(text);
   }
 
   // For a key: the card that has the focus, else the one that is edited already, else the best one so far.
@@ -68,7 +84,7 @@ export class Editor {
   }
 
   isUntouched(letter) {
-    return words(this.text.value) === words(this.rawOf(letter));
+    return words(this.text.value) === words(this.originalOf(letter));
   }
 
   get problem() {

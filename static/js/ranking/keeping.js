@@ -1,14 +1,14 @@
 // What is kept while somebody works: a draft, on the server and, until it is there, in this browser; the lease; and the
 // time for which the page was in sight. It knows the form and nothing of rankings.
 
-import { KEEPALIVE_CHARACTERS, fieldsOf, putBack, token } from "./fields.js";
+import { KEEPALIVE_CHARACTERS, contentOf, fieldsOf, newKey, putBack, token } from "./fields.js";
 import { Store } from "./store.js";
 
 const DRAFT_AFTER_MS = 700;
 const FORGET_AFTER_MS = 14 * 86_400_000;
 
 export class Keeper {
-  // `kept`: fields of an answer that was refused, to begin with.
+  // `kept`: an answer that was refused or is on its way, to begin with: its fields, and when they were written.
   constructor(form, { user, signal, kept, onFailure }) {
     this.form = form;
     this.signal = signal;
@@ -16,6 +16,7 @@ export class Keeper {
     this.drafts = new Store("draft", user);
     this.onRenewed = () => {};
     this.isUnsaved = false;
+    this.sent = null; // what was sent last from this page, and perhaps arrived
     this.lastActivity = Date.now();
     this.restore(kept);
     const on = (target, type, handler) => target.addEventListener(type, handler, { signal });
@@ -32,26 +33,46 @@ export class Keeper {
     return this.form.elements.namedItem(name);
   }
 
-  // A copy lies in this browser only while the server does not have it: then it is the newer one.
+  // A copy lies in this browser only while the server does not have it. Meanwhile one may have gone on elsewhere: the
+  // newest counts. Only a refused answer is put back over a judgment whatever its age: that is why it was opened.
   restore(kept) {
     for (const { id, at } of this.drafts.all()) if (Date.now() - at > FORGET_AFTER_MS) this.drafts.drop(id);
-    const fields = kept ?? this.drafts.get(this.form.dataset.task)?.fields;
-    this.isRestored = Boolean(fields);
-    if (!fields) return;
-    putBack(this.form, fields);
+    const { task, draftUrl, draftedAt } = this.form.dataset;
+    const [newest] = [kept, this.drafts.get(task)].filter(Boolean).sort((a, b) => b.at - a.at);
+    const isPastJudging = newest === kept && !draftUrl;
+    this.isRestored = Boolean(newest?.fields) && (isPastJudging || newest.at > Number(draftedAt));
+    if (!this.isRestored) return;
+    putBack(this.form, newest.fields);
     this.saveDraftSoon();
   }
 
   // The answer itself goes out now: a draft behind it would only be refused.
   beforeSubmit() {
-    clearTimeout(this.draftTimer);
-    this.isUnsaved = false;
+    this.stopDrafting();
     this.control("csrfmiddlewaretoken").value = token();
+    this.renewKey();
     this.writeTime();
   }
 
+  // One key is one answer. What was sent may have arrived without a word of it, and then another answer needs another
+  // key; the server learns of the one before, so that it does not take this for an answer from another tab.
+  renewKey() {
+    const content = contentOf(this.form);
+    if (this.sent !== null && this.sent !== content) {
+      const [key, earlier] = [this.control("request_key"), this.control("earlier_keys")];
+      earlier.value = `${earlier.value} ${key.value}`.trim();
+      key.value = newKey();
+    }
+    this.sent = content;
+  }
+
+  stopDrafting() {
+    clearTimeout(this.draftTimer);
+    this.isUnsaved = false;
+  }
+
   submitted() {
-    this.beforeSubmit();
+    this.stopDrafting();
     this.drafts.drop(this.form.dataset.task);
   }
 
@@ -65,7 +86,8 @@ export class Keeper {
   saveDraftSoon() {
     clearTimeout(this.draftTimer);
     this.isUnsaved = true;
-    this.drafts.put(this.form.dataset.task, { at: Date.now(), fields: fieldsOf(this.form) });
+    this.draftedAt = Date.now();
+    this.drafts.put(this.form.dataset.task, { at: this.draftedAt, fields: fieldsOf(this.form) });
     this.draftTimer = setTimeout(() => this.saveDraftNow(), DRAFT_AFTER_MS);
   }
 
@@ -91,7 +113,7 @@ export class Keeper {
 
   // True when the server has it. A refusal (409) is shown: the slot went to somebody else.
   async post(address) {
-    const body = new URLSearchParams([...fieldsOf(this.form), ["csrfmiddlewaretoken", token()]]);
+    const body = new URLSearchParams([...fieldsOf(this.form), ["drafted_at", this.draftedAt ?? ""], ["csrfmiddlewaretoken", token()]]);
     try {
       const response = await fetch(address, {
         method: "POST", body, headers: { "HX-Request": "true" }, keepalive: body.toString().length < KEEPALIVE_CHARACTERS,

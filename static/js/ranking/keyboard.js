@@ -5,26 +5,34 @@ export function onKey(page, event) {
   if (event.defaultPrevented || event.isComposing || page.form.inert || document.querySelector("dialog[open]")) return;
   const focus = document.activeElement;
   const isText = focus?.matches("textarea, [contenteditable], input:not([type=radio], [type=checkbox])");
+  if (event.key !== "Enter" && !event.repeat) page.calmUntil = 0; // somebody is at work on this task
   if (event.ctrlKey || event.metaKey || event.altKey) {
     if (event.key !== "Enter" || event.altKey) return;
     event.preventDefault();
-    return page.submit();
+    // In the words of a flag or of a skip: that is what they are for.
+    return isText && focus.form && focus.form !== page.form ? focus.form.requestSubmit() : page.submit();
   }
-  if (event.key === "Escape") return escape(page, focus);
+  if (event.key === "Escape") return escape(page, event, focus);
   if (isText) return;
   // On a list of choices, letters and arrows choose; on a link or a menu, Enter opens it.
   if (focus?.matches("select") && event.key !== "Enter") return;
-  if (focus?.matches("a, summary, .menu-item, [data-submit]") && [" ", "Enter"].includes(event.key)) return;
+  if (focus?.matches("a, summary, .menu-item, [data-submit], [data-rest], [data-fold]") && [" ", "Enter"].includes(event.key)) return;
   const action = keyAction(page, event, focus);
   if (!action) return;
   event.preventDefault();
   action();
 }
 
-function escape(page, focus) {
+function escape(page, event, focus) {
+  page.layout.closeMore();
   if (focus?.name === "edit_text") page.editor.close();
   else if (focus?.closest("[data-mark]")) page.marks.focusCard(focus.closest("[data-letter]"));
-  else if (focus?.matches("input, textarea")) focus.blur();
+  // site.js has closed a menu and is on its name by now, where Enter would open it again.
+  else if (focus?.matches("input, textarea, .rank-bar summary")) page.rest();
+  else if (page.isCorrection) {
+    event.preventDefault(); // or it would close at once what asks whether to leave
+    document.querySelector("[data-forward]")?.click();
+  }
 }
 
 function keyAction(page, event, focus) {
@@ -72,6 +80,7 @@ function pageKey(page, event, key) {
     case "g": return () => page.layout.toggleGuidelines();
     case "l": return press("[data-columns]");
     case "[": return press("[data-previous]");
+    case "]": return press("[data-forward]");
     case "?": return () => document.getElementById("keys")?.showModal();
     default: return null;
   }

@@ -39,7 +39,23 @@ export class Marks {
     return group.closest("[data-letter]").dataset.letter;
   }
 
+  // The controls have changed: that is a step which undo takes back like any other.
+  changed() {
+    this.page.change({ marks: this.page.answer.marksNow() });
+  }
+
+  // What undo has changed, if it was a mark, is brought into sight and named.
+  nameOfChange(before, after) {
+    const changed = [...before.filter((each) => !after.includes(each)), ...after.filter((each) => !before.includes(each))];
+    const input = [...this.page.form.querySelectorAll("[data-mark] input")].find((each) => changed.includes(`${each.name}=${each.value}`));
+    if (!input) return "";
+    const group = input.closest("[data-mark]");
+    group.scrollIntoView({ block: "nearest" });
+    return `${this.letterOf(group)}, ${group.dataset.name}`;
+  }
+
   enter(group) {
+    this.page.layout.unfoldMarks(group);
     (group.querySelector("input:checked") ?? group.querySelector("input")).focus();
     group.scrollIntoView({ block: "nearest" });
   }
@@ -64,7 +80,7 @@ export class Marks {
     const input = card.querySelector(`[data-mark="safety"] input[value="${value}"]`);
     if (!input) return this.page.say("This project asks for no safety marks.");
     input.checked = true;
-    this.page.changed();
+    this.changed();
     this.page.say(`${card.dataset.letter} is ${value}.`);
     const { cards } = this.page;
     const after = [...cards.slice(cards.indexOf(card)), ...cards].find(unmarked);
@@ -79,14 +95,15 @@ export class Marks {
     this.enter(group);
   }
 
-  // A digit within the marks: the step with that number, then on to the next question; of defects, the box at that place.
+  // A digit within the marks: the step with that number, then on to the next question; of defects, the box at that
+  // place, of which 0 is the tenth.
   digit(digit, group) {
     const inputs = [...group.querySelectorAll("input")];
     const isPlain = inputs.every((input) => /^\d$/.test(input.value));
-    const input = isPlain ? inputs.find((each) => each.value === digit) : inputs[Number(digit) - 1];
+    const input = isPlain ? inputs.find((each) => each.value === digit) : inputs[(Number(digit) || 10) - 1];
     if (!input) return this.page.say(`There is no ${digit} here.`);
     input.checked = input.type === "checkbox" ? !input.checked : true;
-    this.page.changed();
+    this.changed();
     const words = input.closest("label").textContent.trim();
     this.page.say(`${this.letterOf(group)}, ${group.dataset.name}: ${words}${input.checked ? "" : " taken off"}.`);
     if (input.type === "checkbox") return input.focus();

@@ -18,6 +18,6 @@ function unranked(page) {
   const letters = answer.unranked.filter((item) => item !== EDIT);
   const some = letters.length === answer.letters.length ? "all" : letters.join(", ");
   const text = answer.isQuick ? "Say which is better" : `Rank ${some}`;
-  const focus = () => page.board.element.querySelector(answer.isQuick ? "[data-choice]" : `.tray [data-chip="${letters[0]}"]`)?.focus();
+  const focus = () => page.board.element.focus(); // the group and none of its buttons: another Enter must not press one
   return { text, focus };
 }

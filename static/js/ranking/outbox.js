@@ -12,6 +12,7 @@ const PATIENCE_MS = 60_000; // then a request counts as lost, and is sent again
 export class Outbox extends EventTarget {
   constructor(user) {
     super();
+    this.user = user;
     this.store = new Store("outbox", user);
     this.pause = FIRST_PAUSE_MS;
     this.trouble = ""; // why nothing gets through: "", "connection", "signed-out"
@@ -33,7 +34,12 @@ export class Outbox extends EventTarget {
     return this.store.all().filter((entry) => entry.task === task).at(-1);
   }
 
-  // An entry has task, kind ("answer" or "skip"), url, fields, words and links. False: it could not be kept.
+  // Of one project, by the address of its next task.
+  waitingOf(project) {
+    return this.waiting.filter((entry) => !entry.project || entry.project === project);
+  }
+
+  // An entry has project, task, kind ("answer" or "skip"), url, fields, words and links. False: it could not be kept.
   add(entry) {
     this.forgetRefused(entry.task);
     if (!this.store.put(crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, { at: Date.now(), ...entry })) return false;
@@ -56,7 +62,7 @@ export class Outbox extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  // Send what waits, oldest first, one after the other. Resolves to true when nothing waits any more.
+  // Send what waits, oldest first, one after the other.
   async flush() {
     clearTimeout(this.timer);
     while (this.flushing) await this.flushing; // what was added meanwhile is sent by the next round
@@ -83,13 +89,12 @@ export class Outbox extends EventTarget {
     }
     this.changed();
     if (this.waiting.length) this.tryLater();
-    else this.dispatchEvent(new Event("settled"));
-    return !this.waiting.length;
+    this.dispatchEvent(new Event("settled"));
   }
 
-  settle(entry, { refused, status }) {
+  settle(entry, { refused, canOpen }) {
     this.pause = FIRST_PAUSE_MS;
-    if (refused) this.store.put(entry.id, { ...entry, refused, status });
+    if (refused) this.store.put(entry.id, { ...entry, refused, canOpen });
     else this.store.drop(entry.id);
     this.dispatchEvent(new CustomEvent(refused ? "refused" : "sent", { detail: { ...entry, refused } }));
   }
@@ -100,7 +105,7 @@ export class Outbox extends EventTarget {
   }
 
   async send({ url, fields }) {
-    const body = new URLSearchParams([...fields, ["background", "1"], ["csrfmiddlewaretoken", token()]]);
+    const body = new URLSearchParams([...fields, ["background", "1"], ["user", this.user], ["csrfmiddlewaretoken", token()]]);
     try {
       const response = await fetch(url, {
         method: "POST", body, headers: { "HX-Request": "true" }, keepalive: body.toString().length < KEEPALIVE_CHARACTERS,
@@ -115,11 +120,15 @@ export class Outbox extends EventTarget {
   async outcome(response) {
     const { status } = response;
     if (response.ok) return {};
-    if (status === 409 || status === 422) return { refused: await response.text(), status };
     if (status === 401) return { trouble: "signed-out", isForAll: true };
-    // Somebody else is signed in now, or this project is no longer theirs. Others may still get through.
-    if (status === 403 || status === 404) return { trouble: "signed-out" };
-    if (status < 500 && status !== 429) return { refused: `The server answered with an error (${status}).`, status };
+    // Final, by the server's own word to this user: the lease is lost, something is missing, they were removed.
+    const isWords = response.headers.get("Content-Type")?.startsWith("text/plain");
+    if (isWords && [403, 404, 409, 422].includes(status)) {
+      return { refused: await response.text(), canOpen: response.headers.has("Content-Location") };
+    }
+    // A token that does not fit, or something between here and the server. Others may still get through.
+    if (status === 403 || status === 404) return { trouble: "refused" };
+    if (status < 500 && status !== 429) return { refused: `The server answered with an error (${status}).` };
     return { trouble: "connection", isForAll: true };
   }
 }

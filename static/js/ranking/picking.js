@@ -1,6 +1,6 @@
 // What picking means: the next rank, a tie, how much better, all bad; by a key, a click or a drop alike.
 
-import { DEFAULT_STRENGTH, EDIT, clone, moved, without } from "./rankings.js";
+import { DEFAULT_STRENGTH, EDIT, UNCHOSEN, clone, moved, without } from "./rankings.js";
 
 export class Picking {
   constructor(page) {
@@ -39,7 +39,7 @@ export class Picking {
     const { ranking, letters } = this.page.answer;
     const isOn = ranking.groups.length === 2 && ranking.groups[0][0] === letter;
     const other = letters.find((each) => each !== letter);
-    const strengths = [ranking.groups.length === 2 ? ranking.strengths[0] : DEFAULT_STRENGTH];
+    const strengths = [ranking.groups.length === 2 ? ranking.strengths[0] : UNCHOSEN];
     if (isOn) return this.choose({ groups: [], strengths: [], allBad: false });
     this.choose({ groups: [[letter], [other]], strengths, allBad: false });
   }
@@ -80,7 +80,7 @@ export class Picking {
     const gap = this.markedGap;
     if (gap < 0) return this.page.say("Rank two first; s then says how much better.");
     const values = answer.levels.map((level) => level.value);
-    const now = values.indexOf(answer.ranking.strengths[gap]);
+    const now = values.indexOf(answer.ranking.strengths[gap] || DEFAULT_STRENGTH);
     this.setStrength(gap, values[(now + step + values.length) % values.length]);
   }
 

@@ -3,6 +3,7 @@
 
 export const EDIT = "edit";
 export const DEFAULT_STRENGTH = "better";
+export const UNCHOSEN = ""; // nobody has said how much better yet; DEFAULT_STRENGTH is what counts then
 const ORDINALS = ["1st", "2nd", "3rd"];
 
 export const ordinal = (n) => ORDINALS[n - 1] ?? `${n}th`;
@@ -35,7 +36,7 @@ export function moved(ranking, item, { kind, index }) {
     groups[index].push(item);
   } else {
     groups.splice(index, 0, [item]);
-    if (groups.length > 1) strengths.splice(Math.min(index, strengths.length), 0, DEFAULT_STRENGTH);
+    if (groups.length > 1) strengths.splice(Math.min(index, strengths.length), 0, UNCHOSEN);
   }
   return dropEmpty({ groups, strengths });
 }

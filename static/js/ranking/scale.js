@@ -7,11 +7,12 @@ export function drawScale(page) {
   const { answer } = page;
   const choices = choicesOf(answer);
   const now = keyOf({ ...answer.ranking, allBad: answer.badIsAChoice && answer.allBad });
+  const isAssumed = answer.unchosen > 0; // a side was picked by its key; how much better, nobody has said
   const holder = element("div", { class: `scale scale-${choices.length}` });
   choices.forEach((choice, i) => {
     const button = element("button", {
       type: "button", "data-choice": i, "aria-pressed": String(keyOf(choice) === now), "aria-label": choice.label,
-      class: choice.groups.length === 1 ? "is-even" : null,
+      class: choice.groups.length === 1 ? "is-even" : isAssumed && keyOf(choice) === now ? "is-assumed" : null,
     }, choice.name, element("span", {}, choice.words));
     button.addEventListener("click", () => page.picking.choose(clone(choice)));
     holder.append(button);
@@ -41,5 +42,5 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 // What two choices have to share to be one: the strength counts only where one is above the other.
 function keyOf({ groups, strengths, allBad }) {
-  return JSON.stringify([groups.map((group) => [...group].sort()), strengths, Boolean(allBad)]);
+  return JSON.stringify([groups.map((group) => [...group].sort()), strengths.map((each) => each || DEFAULT_STRENGTH), Boolean(allBad)]);
 }

@@ -30,15 +30,10 @@ export function takeBack(task) {
 const lineOf = (task) => document.querySelector(`[data-saved="${task}"]`);
 
 function addToDone(head, by) {
-  count(head.querySelector("[data-done]"), by);
-  count(head.querySelector("[data-open]"), -by);
-  head.querySelector(".task-progress progress").value += by;
-}
-
-function count(element, by) {
-  if (!element) return;
-  const name = "done" in element.dataset ? "done" : "open";
-  const number = Number(element.dataset[name]) + by;
-  element.dataset[name] = number;
-  element.textContent = Math.max(number, 0).toLocaleString("en");
+  const done = head.querySelector("[data-done]");
+  if (!done) return;
+  done.dataset.done = Math.max(Number(done.dataset.done) + by, 0);
+  done.textContent = Number(done.dataset.done).toLocaleString("en");
+  const bar = head.querySelector(".task-progress progress");
+  if (bar) bar.value += by;
 }

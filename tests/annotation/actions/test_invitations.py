@@ -127,7 +127,7 @@ def test_a_link_that_is_no_longer_good_says_why_and_lets_nobody_in(client, proje
 def test_a_link_that_is_none_is_not_found(client, db):
     response = client.get(join_address("nonsense"))
     assert response.status_code == 404
-    assert "There is no such invitation" in response.content.decode()
+    assert "This link is not valid" in response.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -154,6 +154,86 @@ def test_two_people_who_take_the_last_use_at_once_are_one_member(project, charli
     assert Membership.objects.filter(project=project, user__in=users).count() == 1
 
 
+# Who made it, and for whom it no longer holds
+
+
+@pytest.fixture
+def dora(project):
+    """A manager beside Alice."""
+    dora = User.objects.create_user("dora")
+    actions.add_member(project=project, user=dora, role=Role.MANAGER)
+    return dora
+
+
+def let_go(project, user, by):
+    actions.remove_member(project=project, user=user, by=by)
+
+
+def make_less(project, user, by):
+    actions.add_member(project=project, user=user, role=Role.REVIEWER, by=by)
+
+
+@pytest.mark.parametrize("stop", [let_go, make_less])
+def test_links_of_who_manages_no_longer_are_taken_back_on_record(project, alice, dora, charlie, stop):
+    other = actions.create_project(name="Other", created_by=dora)
+    elsewhere, _ = invite(other, by=dora)
+    by_alice, _ = invite(project, by=alice)
+    invitation, _ = invite(project, role=Role.MANAGER, by=dora)
+    stop(project, dora, alice)
+    with pytest.raises(actions.InvitationRefused, match="taken back"):
+        actions.accept_invitation(invitation=invitation, user=charlie)
+    with pytest.raises(actions.InvitationRefused, match="taken back"):
+        actions.accept_invitation(invitation=invitation, user=dora)
+    taken_back = ProjectChange.objects.get(after="taken back")
+    assert (taken_back.who, taken_back.subject) == (alice, f"invitation {invitation.pk}")
+    for invitation in (elsewhere, by_alice):
+        actions.accept_invitation(invitation=invitation, user=charlie)
+
+
+def test_staff_who_are_no_members_invite_on(project, alice, dora, charlie):
+    invitation, _ = invite(project, by=alice)
+    actions.remove_member(project=project, user=alice, by=dora)
+    assert actions.accept_invitation(invitation=invitation, user=charlie).role == Role.ANNOTATOR
+
+
+@pytest.mark.parametrize("change", [{"is_staff": False}, {"is_active": False}])
+def test_a_link_of_who_is_no_longer_staff_or_has_no_account_lets_nobody_in(project, alice, dora, charlie, change):
+    invitation, _ = invite(project, by=alice)
+    project.memberships.filter(user=alice).delete()
+    User.objects.filter(pk=alice.pk).update(**{"is_staff": True} | change)
+    with pytest.raises(actions.InvitationRefused, match="does not manage"):
+        actions.accept_invitation(invitation=invitation, user=charlie)
+
+
+def test_who_was_removed_does_not_come_back_by_an_older_link(client, project, alice, charlie):
+    invitation, token = invite(project, max_uses=5, by=alice)
+    actions.accept_invitation(invitation=invitation, user=charlie)
+    actions.remove_member(project=project, user=charlie, by=alice)
+    client.force_login(charlie)
+    for response in (client.get(join_address(token)), client.post(join_address(token))):
+        assert response.status_code == 410
+        assert "after this invitation was made" in response.content.decode()
+    assert not project.memberships.filter(user=charlie).exists()
+    newer, _ = invite(project, by=alice)
+    assert actions.accept_invitation(invitation=newer, user=charlie)
+
+
+def test_who_was_made_less_does_not_get_it_back_by_an_older_link(project, alice, dora):
+    manager, _ = invite(project, role=Role.MANAGER, by=alice)
+    law, _ = invite(project, groups=["law"], by=alice)
+    actions.add_member(project=project, user=dora, role=Role.ANNOTATOR, groups=[], by=alice)
+    for invitation in (manager, law):
+        with pytest.raises(actions.InvitationRefused, match="after this invitation was made"):
+            actions.accept_invitation(invitation=invitation, user=dora)
+    assert project.memberships.get(user=dora).role == Role.ANNOTATOR
+
+
+def test_who_was_made_more_since_may_use_an_older_link(project, alice, bob):
+    invitation, _ = invite(project, groups=["law"], by=alice)
+    actions.add_member(project=project, user=bob, role=Role.REVIEWER, by=alice)
+    assert actions.accept_invitation(invitation=invitation, user=bob).groups == ["law"]
+
+
 # The page
 
 
@@ -163,7 +243,7 @@ def test_opening_a_link_joins_nobody_before_they_say_so(client, project, charlie
     assert "Join as charlie" in client.get(join_address(token)).content.decode()
     assert not project.memberships.filter(user=charlie).exists()
     response = client.post(join_address(token), follow=True)
-    assert "You are annotator of Capitals." in response.content.decode()
+    assert "You can now annotate Capitals." in response.content.decode()
     assert project.memberships.filter(user=charlie).exists()
 
 
@@ -238,6 +318,14 @@ def test_a_new_link_is_shown_once(manager, project):
     invitation = Invitation.objects.get()
     assert (invitation.groups, invitation.max_uses) == (["german", "law"], 3)
     assert manager.get(link).status_code == 200
+
+
+def test_a_new_link_is_shown_on_its_own_projects_page_only(manager, project, alice):
+    other = actions.create_project(name="Other", created_by=alice)
+    manager.post(make_address(project), fields())
+    elsewhere = manager.get(reverse("annotation:members", args=[other.slug])).content.decode()
+    assert "/join/" not in elsewhere
+    assert "/join/" in manager.get(reverse("annotation:members", args=[project.slug])).content.decode()
 
 
 @pytest.mark.parametrize(

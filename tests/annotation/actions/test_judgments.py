@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from annotation import actions
-from annotation.actions import Answer, Edit
+from annotation.actions import Answer, Basis, Edit
 from annotation.models import Assignment, Judgment, Project
 from annotation.rules.marks import Mark, MarksError, Safety
 from annotation.rules.ranking import EDIT, RankingError
@@ -172,6 +172,70 @@ def test_a_strength_of_another_scale_is_refused(submit):
 def test_the_guidelines_in_force_are_kept_with_the_judgment(submit, project, alice):
     second = actions.publish_guidelines(project=project, text="New.", by=alice)
     assert submit().guidelines_version == second
+
+
+# The same again, and something else
+
+
+def send(held, bob, key=None, based_on=None, **said):
+    answer = {"ranking": [[pk] for pk in held.display_order]} | said
+    return actions.submit_judgment(
+        assignment=held, annotator=bob, answer=Answer(**answer), request_key=key or uuid.uuid4(), based_on=based_on
+    )  # fmt: skip
+
+
+def test_another_answer_under_a_known_key_is_refused_and_the_first_one_stays(held, bob):
+    key = uuid.uuid4()
+    first = send(held, bob, key)
+    with pytest.raises(actions.AnsweredMeanwhile):
+        send(held, bob, key, ranking=[held.display_order])
+    assert Judgment.objects.get() == first
+
+
+def test_the_same_answer_under_a_known_key_is_kept_once_whatever_it_has(held, bob):
+    Project.objects.update(allow_edits=True, ask_safety=True)
+    marks = {pk: Mark(Safety.SAFE) for pk in held.display_order}
+    said = {**with_edit_on_top(held), "marks": marks, "rationale": "Because."}
+    key = uuid.uuid4()
+    first = send(held, bob, key, **said, seconds_spent=3)
+    assert send(held, bob, key, **said, seconds_spent=60) == first
+    for change in ({"rationale": "Or not."}, with_edit_on_top(held, text="Best."), {"marks": {}}):
+        with pytest.raises((actions.AnsweredMeanwhile, MarksError)):
+            send(held, bob, key, **{**said, **change})
+    assert Judgment.objects.get() == first
+
+
+def test_an_answer_that_knows_of_the_last_revision_replaces_it(held, bob):
+    send(held, bob, based_on=Basis(0))
+    second = send(held, bob, based_on=Basis(1), ranking=[held.display_order])
+    assert second.revision == 2
+
+
+def test_an_answer_from_before_the_last_revision_is_refused(held, bob):
+    send(held, bob, based_on=Basis(0))
+    with pytest.raises(actions.AnsweredMeanwhile, match="in another tab") as refused:
+        send(held, bob, based_on=Basis(0), ranking=[held.display_order])
+    assert refused.value.revision == 1
+    assert Judgment.objects.count() == 1
+
+
+def test_two_tabs_that_agree_make_one_judgment(held, bob):
+    first = send(held, bob, based_on=Basis(0))
+    assert send(held, bob, based_on=Basis(0)) == first
+
+
+def test_what_the_page_itself_sent_unheard_is_no_other_tab(held, bob):
+    unheard, also = uuid.uuid4(), uuid.uuid4()
+    send(held, bob, unheard, based_on=Basis(0))
+    last = send(held, bob, based_on=Basis(0, [also, unheard]), ranking=[held.display_order])
+    assert (last.revision, last.ranking) == (2, [held.display_order])
+
+
+def test_a_completion_that_is_longer_than_the_page_shows_cannot_be_edited(submit, held):
+    Project.objects.update(allow_edits=True)
+    Completion.objects.filter(pk=held.display_order[0]).update(text="word " * 10_001)
+    with pytest.raises(RankingError, match="more than 50,000 characters cannot be edited"):
+        submit(**with_edit_on_top(held))
 
 
 # Outside the queue

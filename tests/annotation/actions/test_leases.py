@@ -104,7 +104,7 @@ def test_a_slot_that_is_taken_while_its_holder_comes_back_is_lost_without_an_err
     actions.open_comparisons(project=project, completions=write(prompts=2), k=4)
     lost = actions.claim_next(project=project, annotator=bob)
     let_lease_run_out(lost)
-    read = queue.held_by
+    read = queue.lock_and_held_by
 
     def read_and_taken(*, project, annotator_id):
         found = read(project=project, annotator_id=annotator_id)
@@ -112,7 +112,7 @@ def test_a_slot_that_is_taken_while_its_holder_comes_back_is_lost_without_an_err
             assert actions.claim_next(project=project, annotator=alice).slot_id == lost.slot_id
         return found
 
-    monkeypatch.setattr(queue, "held_by", read_and_taken)
+    monkeypatch.setattr(queue, "lock_and_held_by", read_and_taken)
     shown = actions.claim_next(project=project, annotator=bob)
     assert shown.slot_id != lost.slot_id
     lost.refresh_from_db()

@@ -8,7 +8,7 @@ from django.urls import reverse
 from annotation import actions
 from annotation.models import Judgment
 from annotation.rendering.markdown import TAGS
-from tests.annotation.browser.pages import assert_accessible, press
+from tests.annotation.browser.pages import PHONE, assert_accessible, press
 from tests.annotation.rendering.test_rendering import HOSTILE
 
 MARKUP = "\n\n".join(HOSTILE).replace("\0", "\ufffd").replace("\ud800", "\ufffd")  # as the intake stores them
@@ -72,9 +72,6 @@ def open_hostile(new_page, project, write, bob):
         return page
 
     return open_hostile
-
-
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
 
 @pytest.mark.parametrize("options", [{}, PHONE, {"color_scheme": "dark"}], ids=["desktop", "phone", "dark"])

@@ -8,9 +8,7 @@ from django.urls import reverse
 from annotation import actions
 from annotation.models import Membership, Slot
 from annotation.queue import overlap
-from tests.annotation.browser.pages import assert_accessible
-
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+from tests.annotation.browser.pages import PHONE, assert_accessible
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def test_a_link_is_made_copied_and_joined_by_who_is_new(new_page, live_server, b
     guest.get_by_label("Password", exact=True).fill("a long enough pass phrase")
     guest.get_by_label("Password confirmation").fill("a long enough pass phrase")
     guest.get_by_role("button", name="Make an account and join").click()
-    guest.get_by_text("You are annotator of Capitals.").wait_for()
+    guest.get_by_text("You can now annotate Capitals.").wait_for()
     context.close()
     assert busy.memberships.filter(user__username="dora").exists()
 

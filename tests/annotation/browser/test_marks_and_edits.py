@@ -81,6 +81,42 @@ def test_on_a_dark_phone_every_control_is_large_and_accessible(open_page):
     assert small == []
 
 
+@pytest.mark.usefixtures("asks_everything")
+def test_undo_takes_back_the_newest_step_be_it_a_mark_or_a_rank(open_page):
+    page = open_page(k=3, comparisons=1)
+    rude = page.locator("[data-letter=A] [name=defects_A][value=rude]")
+    press(page, "1 2 3 j y")
+    rude.check()
+    press(page, "Escape Backspace")
+    assert not rude.is_checked()
+    assert page.locator("[data-status]").inner_text() == "Taken back: A, Defects."
+    press(page, "Backspace")
+    assert page.locator("[data-mark=safety] :checked").count() == 0
+    assert page.locator(".board .group").all_inner_texts() == ["A", "B", "C"]
+    press(page, "Backspace Shift+Backspace Shift+Backspace Shift+Backspace")
+    assert rude.is_checked()
+    assert page.locator(".board .group").all_inner_texts() == ["A", "B", "C"]
+
+
+def test_a_long_list_of_defects_has_digits_and_on_a_phone_is_folded(open_page):
+    Project.objects.update(defects=[{"key": f"d{n}", "label": f"Defect {n}"} for n in range(1, 12)])
+    page = open_page(k=2, comparisons=1)
+    page.locator("[name=defects_B]").first.focus()
+    press(page, "0")  # the tenth
+    assert page.locator("[name=defects_B]:checked").get_attribute("value") == "d10"
+    assert_accessible(page)
+    page.set_viewport_size(PHONE["viewport"])
+    page.reload()
+    card = page.locator("[data-letter=A]")
+    fold = card.locator("[data-fold]")
+    assert fold.get_attribute("aria-expanded") == "false"
+    assert card.get_by_text("Defect 3").is_hidden()
+    fold.click()
+    card.get_by_text("Defect 3").click()
+    assert fold.inner_text().split()[-1] == "(1)"
+    assert_accessible(page)
+
+
 def edit_of(judgment):
     return Completion.objects.get(written_by=judgment.annotator)
 

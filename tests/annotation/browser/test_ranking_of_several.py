@@ -16,11 +16,11 @@ def test_a_comparison_is_ranked_with_the_keyboard_alone(open_page):
     # s weakens the newest gap, between the tie and B: "better" became "slightly better".
     assert judgment.strengths == ["better", "slightly_better"]
     assert judgment.seconds_spent >= 0
-    assert page.locator(".task-progress").inner_text().startswith("1 of 3 done by you, 2 open")
+    assert page.locator(".task-progress").inner_text().startswith("1 of 3 done by you")
     second = held()
     press(page, "1 2 3 4 Enter")  # the next one takes keys at once
     submitted(page, second)
-    assert page.locator(".task-progress").inner_text().startswith("2 of 3 done by you, 1 open")
+    assert page.locator(".task-progress").inner_text().startswith("2 of 3 done by you")
 
 
 def test_letters_backspace_and_picking_again_correct_a_ranking(open_page):
@@ -47,9 +47,9 @@ def test_enter_leads_to_what_is_missing_while_a_completion_has_no_rank(open_page
     assert "Rank C, D first" in page.locator("[data-status]").inner_text()
     assert page.locator("[data-missing]").inner_text() == "To do: Rank C, D"
     assert page.locator("[data-submit]").is_disabled()
-    assert page.evaluate("document.activeElement.dataset.chip") == "C"
-    press(page, "Enter")  # presses the letter that has the focus
-    assert page.locator("[data-missing]").inner_text() == "To do: Rank D"
+    assert page.evaluate("'board' in document.activeElement.dataset")  # and on no letter, which Enter would press
+    press(page, "Enter Enter 4")
+    assert page.locator("[data-missing]").inner_text() == "To do: Rank C"
     assert not Judgment.objects.exists()
 
 
@@ -87,6 +87,30 @@ def test_a_comparison_is_ranked_by_dragging(open_page):
     drag(page, "A", "gap:0")  # A > B > D = C
     page.click("[data-submit]")
     assert judged_letters(submitted(page, first)) == [["A"], ["B"], ["C", "D"]]
+
+
+def test_an_empty_board_takes_a_drop_anywhere(open_page):
+    page = open_page()
+    chip = page.locator(".tray [data-chip=C]").bounding_box()
+    board = page.locator(".board").bounding_box()
+    page.mouse.move(chip["x"] + 10, chip["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(board["x"] + board["width"] / 2, board["y"] + 5, steps=4)  # on the hint: no place of its own
+    page.mouse.up()
+    assert page.locator(".board .group").all_inner_texts() == ["C"]
+
+
+def test_a_strength_that_nobody_chose_is_shown_as_such(open_page):
+    page = open_page(k=3, comparisons=1)
+    first = held()
+    press(page, "1 2 3")
+    gaps = page.locator("[data-gap]")
+    assert [gap.evaluate("each => each.selectedOptions[0].text") for gap in gaps.all()] == ["better?", "better?"]
+    assert "Dashed: not chosen, “better” counts" in page.locator("[data-missing]").inner_text()
+    gaps.first.select_option("better")
+    assert [gap.evaluate("each => each.selectedOptions[0].text") for gap in gaps.all()] == ["better", "better?"]
+    press(page, "Escape Enter")
+    assert submitted(page, first).strengths == ["better", "better"]
 
 
 def test_a_finger_ranks_on_a_phone(open_page):

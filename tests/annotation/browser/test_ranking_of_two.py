@@ -1,7 +1,14 @@
 """Two completions: one key or one click on a scale, in each published form."""
 
-from annotation.models import Project
-from tests.annotation.browser.pages import assert_accessible, held, judged_letters, press, submitted
+from annotation.models import Judgment, Project
+from tests.annotation.browser.pages import (
+    assert_accessible,
+    held,
+    judged_letters,
+    press,
+    submitted,
+    wait_until_ahead,
+)
 
 
 def scale(page):
@@ -17,6 +24,43 @@ def test_of_two_completions_one_key_says_which(open_page):
     judgment = submitted(page, first)
     assert judged_letters(judgment) == [["B"], ["A"]]
     assert judgment.strengths == ["significantly_better"]
+
+
+def test_enter_alone_answers_nothing(open_page):
+    page = open_page(k=2, comparisons=1)
+    press(page, "Enter Enter Enter Enter")
+    assert page.locator(".scale [aria-pressed=true]").count() == 0
+    assert page.locator("[data-missing]").inner_text() == "To do: Say which is better"
+    assert not Judgment.objects.exists()
+
+
+def test_an_enter_that_was_meant_for_the_task_before_does_nothing(open_page):
+    page = open_page(k=2, comparisons=2)
+    first = held()
+    wait_until_ahead(page)
+    press(page, "1")
+    task, focus = page.evaluate(
+        """() => {
+            const enter = new KeyboardEvent("keydown", { key: "Enter", bubbles: true });
+            document.activeElement.dispatchEvent(enter);
+            document.activeElement.dispatchEvent(new KeyboardEvent("keydown", enter));
+            return [document.querySelector("form[data-task]").dataset.task, document.activeElement.id];
+        }"""
+    )
+    assert task != str(first.pk)
+    assert focus == "task-title"  # and not on what is missing
+
+
+def test_the_key_of_a_side_leaves_open_how_much_better_it_is(open_page):
+    page = open_page(k=2, comparisons=1)
+    first = held()
+    press(page, "1")
+    assert page.locator(".is-assumed").get_attribute("aria-label") == "A is better"
+    assert "Dashed: not chosen" in page.locator("[data-missing]").inner_text()
+    page.get_by_role("button", name="A is better").click()
+    assert page.locator("[data-missing]").inner_text() == "Ready: Enter submits"
+    press(page, "Enter")
+    assert submitted(page, first).strengths == ["better"]
 
 
 def test_of_two_completions_one_click_says_which_and_how_much(open_page):
@@ -44,7 +88,7 @@ def test_the_button_that_was_pressed_keeps_the_focus(open_page):
 
 
 def test_the_scale_of_llama_2_has_four_levels_on_each_side_and_a_tie(open_page):
-    words = ["significantly", "better", "slightly", "unsure"]
+    words = ["significantly", "better", "slightly", "negligibly"]
     expected = [f"A {word}" for word in words] + ["= tie"] + [f"B {word}" for word in reversed(words)]
     assert scale(open_page(k=2, comparisons=1)) == expected
 

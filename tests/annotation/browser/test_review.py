@@ -51,6 +51,7 @@ def test_from_the_next_disagreement_to_its_decision_and_back(new_page, disputed,
     page.get_by_role("button", name="Decide").click()
     page.wait_for_url("**" + reverse("annotation:comparison", args=[disputed.pk]))
     assert page.get_by_text("The newest decision counts").is_visible()
+    assert page.get_by_text("Decided.").is_visible()
     assert Judgment.objects.get(is_decision=True).annotator == alice
 
 
@@ -59,4 +60,5 @@ def test_a_flag_is_resolved_in_place(new_page, disputed, alice):
     page.get_by_label("What was done").fill("The sweet one.")
     page.get_by_role("button", name="Resolve").click()
     page.get_by_text("Resolved by alice").wait_for()
+    page.get_by_text("None is open any more.").wait_for()
     assert Flag.objects.get().resolution == "The sweet one."

@@ -4,10 +4,8 @@ import pytest
 from django.urls import reverse
 
 from annotation.datasets.snapshots import freeze_snapshot
-from tests.annotation.browser.pages import assert_accessible
+from tests.annotation.browser.pages import PHONE, assert_accessible
 from tests.annotation.judged import judge, known, make_comparison, make_project
-
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 
 
 @pytest.fixture

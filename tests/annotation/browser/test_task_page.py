@@ -5,7 +5,7 @@ from django.db import connection
 from django.urls import reverse
 
 from annotation import actions
-from annotation.models import Comparison, Flag, Judgment, Membership, Project
+from annotation.models import Comparison, Judgment, Membership, Project
 from tests.annotation.browser.pages import (
     PHONE,
     assert_accessible,
@@ -14,6 +14,7 @@ from tests.annotation.browser.pages import (
     submitted,
     wait_for_next,
     wait_until_ahead,
+    wait_until_saved,
 )
 
 LONG_CONVERSATION = [
@@ -113,14 +114,30 @@ def test_what_changed_in_the_guidelines_is_shown(open_page, project, bob):
     assert membership.guidelines_read.number == 2
 
 
-def test_a_comparison_is_flagged_without_leaving_it(open_page, bob):
+def test_new_guidelines_are_folded_after_the_first_answer(open_page):
     page = open_page()
-    press(page, "1 !")
-    page.keyboard.type("Both are in Dutch")
-    page.get_by_role("button", name="Flag it").click()
-    page.wait_for_selector("[data-status]:text-is('Flagged for the managers.')", state="attached")
-    assert Flag.objects.get(raised_by=bob).note == "Both are in Dutch"
-    assert page.locator(".board .is-ranked").count() == 1
+    first = held()
+    wait_until_ahead(page)
+    assert page.get_by_text("Prefer truth.").is_visible()
+    press(page, "1 2 3 4 Enter")
+    wait_for_next(page, first)
+    assert page.get_by_text("Prefer truth.").is_hidden()
+    assert page.locator("[data-guidelines] summary [data-new]").inner_text() == "new"
+
+
+def test_the_bar_covers_nothing_and_the_text_does_not_move_from_task_to_task(open_page, write, project):
+    actions.open_comparisons(project=project, completions=write(["long " * 900, "longer " * 900], prompts=2), k=2)
+    page = open_page(path=reverse("annotation:annotate", args=[project.slug]), comparisons=0, k=2)
+    first = held()
+    wait_until_ahead(page)
+    bar = page.locator(".rank-bar").bounding_box()
+    more = page.locator("[data-more]").first.bounding_box()
+    assert more["y"] + more["height"] <= bar["y"]
+    assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
+    top = page.locator(".answers").bounding_box()["y"]
+    press(page, "1 Enter")
+    wait_until_saved(page, first)
+    assert page.locator(".answers").bounding_box()["y"] == top
 
 
 def test_the_help_names_what_the_project_asks_and_keys_do_not_rank_below_it(open_page):
@@ -178,7 +195,9 @@ def test_after_a_training_item_comes_the_feedback_and_then_the_work(open_page, p
     press(page, "1 2 3 4 Enter")
     page.get_by_role("link", name="Go on").wait_for()
     assert_accessible(page)
-    page.get_by_role("link", name="Go on").click()
+    assert page.locator(".feedback-answer").count() == 4
+    page.wait_for_function("document.querySelector('[data-go-on]').dataset.goOn === 'ready'")
+    press(page, "Enter")
     page.wait_for_selector(".is-enhanced")
     assert Judgment.objects.get().assignment == first
 

@@ -95,7 +95,7 @@ def test_a_project_without_snapshots_says_what_one_is_for(client, project):
 def test_the_list_shows_counts_and_kinds(client, snapshot):
     page = as_(client, "dora").get(reverse("annotation:snapshots", args=["demo"])).content.decode()
     assert reverse("annotation:snapshot", args=[snapshot.pk]) in page
-    assert "<td>person</td>" in page
+    assert ">person</td>" in page
 
 
 def test_freezing_from_the_form(client, judged):

@@ -113,7 +113,39 @@ def test_where_all_clusters_say_the_same_the_interval_is_of_their_number():
 
 def test_the_others_are_everybody_else():
     shares = intervals.plain_shares(np.array([1.0, 2.0, 9.0]), np.array([10.0, 10.0, 10.0]))
-    assert intervals.of_the_others(shares).value == pytest.approx([11 / 20, 10 / 20, 3 / 20])
+    assert intervals.of_most_others(shares).value == pytest.approx([2 / 10, 1 / 10, 3 / 20])
+
+
+def test_an_outlier_is_no_measure_for_those_who_do_as_most_do():
+    # Five prefer the longer one in 10 of 40, the sixth always: the mean of all is 38 %, most others say 25 %.
+    shares = intervals.plain_shares(np.array([10.0] * 5 + [40.0]), np.full(6, 40.0))
+    others = intervals.of_most_others(shares)
+    assert others.value == pytest.approx([0.25] * 6)
+    low, high = intervals.difference(shares, others)
+    assert (low[:5] < 0).all()
+    assert (high[:5] > 0).all()
+    assert low[5] > 0.5
+
+
+def test_of_two_who_do_the_opposite_each_is_held_against_the_other():
+    shares = intervals.plain_shares(np.array([0.0, 30.0]), np.array([40.0, 30.0]))
+    assert intervals.of_most_others(shares).value == pytest.approx([1, 0])
+
+
+def test_one_who_always_takes_the_longer_one_makes_nobody_lean_to_the_shorter():
+    world = World()
+    for comparison in range(60):
+        longer, shorter = (1, 2) if comparison % 2 else (2, 1)
+        lengths = (200, 100) if longer == 1 else (100, 200)
+        order = (1, 2) if comparison % 4 < 2 else (2, 1)
+        for annotator in (1, 2, 3):
+            likes_longer = (comparison + annotator) % 5 == 0
+            ranking = [[longer], [shorter]] if likes_longer else [[shorter], [longer]]
+            world.judge(annotator, comparison, ranking, order=order, lengths=lengths)
+        world.judge(4, comparison, [[longer], [shorter]], order=order, lengths=lengths)
+    figures = world.figures()
+    assert [annotator for annotator in figures if "length" in keys(figures[annotator])] == [4]
+    assert figures[4].longer.expected == pytest.approx(0.2)
 
 
 def test_a_lone_annotator_has_no_others():
@@ -252,9 +284,19 @@ def test_known_answers_below_the_threshold():
 
 
 def test_a_few_judgments_are_no_habit():
-    figures = replace(crowd().figures()[1], first=Estimate(1, 0.84, 1, MIN_ROWS - 1, 0.5, 0.34, 0.5))
+    figures = replace(crowd().figures()[1], first=Estimate(1, 0.68, 1, MIN_ROWS - 1, 0.5, 0.18, 0.5))
     assert keys(figures) == []
     assert keys(replace(figures, first=replace(figures.first, rows=MIN_ROWS))) == ["position"]
+
+
+def test_a_clear_case_is_told_after_a_few_judgments():
+    world = crowd(comparisons=30)
+    for comparison in range(9):
+        order = (1, 2) if comparison % 2 else (2, 1)
+        world.judge(5, comparison, [[order[0]], [order[1]]], order=order, seconds=1)
+    found = keys(world.figures()[5])
+    assert "position" in found
+    assert "too_fast" in found
 
 
 def test_judgments_are_counted_by_day():

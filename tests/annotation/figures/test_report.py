@@ -1,6 +1,7 @@
 """The report of a project: what is let in, and how it is asked for and computed."""
 
 import json
+import sys
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -12,7 +13,7 @@ from annotation import actions, tasks
 from annotation.actions import reports
 from annotation.figures import report
 from annotation.models import AssignmentState, JudgeKind, ProjectReport, Purpose
-from tests.annotation.judged import judge, make_comparison, make_project, make_user
+from tests.annotation.judged import judge, known, make_comparison, make_project, make_user
 
 pytestmark = pytest.mark.django_db
 TEXTS = ["short", "a much longer answer", "middling one"]
@@ -95,10 +96,21 @@ def test_decisions_and_what_is_no_work_are_left_out(project):
 
 def test_gold_is_scored_by_pairs(project):
     judged(project)
-    (gold,) = judged(project)
-    one, two, three = gold.completions.order_by("index").values_list("pk", flat=True)
-    type(gold).objects.filter(pk=gold.pk).update(purpose=Purpose.GOLD, known_ranking=[[two], [one], [three]])
+    gold = known(make_comparison(project, TEXTS))  # 0 > 1 > 2
+    judge(gold, "bob", [[1], [0], [2]])
     assert people(project)["bob"]["gold"]["value"] == pytest.approx(2 / 3)
+
+
+def test_what_was_judged_before_a_comparison_became_gold_is_not_scored(project):
+    """The known answer may have been made from just these judgments: all of them would be right."""
+    judged(project)
+    (gold,) = judged(project)
+    known(gold)
+    judge(gold, "eve", [[2], [1], [0]])
+    judge(make_comparison(project, TEXTS), "eve", [[0], [1], [2]])
+    figures = people(project)
+    assert figures["bob"]["gold"] is None
+    assert figures["eve"]["gold"]["value"] == 0
 
 
 def test_figures_of_an_annotator_come_from_what_was_displayed(project):
@@ -181,6 +193,8 @@ def test_while_one_worker_computes_another_leaves_it_alone(announced):
         with other.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s, %s)", [reports.LOCK_FAMILY, project.pk])
             assert reports.compute_report(report=asked) is False
+            # Not by closing alone: the server notices that a little later.
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [reports.LOCK_FAMILY, project.pk])
     finally:
         other.close()
     assert reports.compute_report(report=asked) is True
@@ -249,3 +263,12 @@ def test_what_nobody_computes_in_half_an_hour_is_ended_with_the_reason(project, 
     assert ended.requested_at is None
     assert ended.error.startswith("No worker finished it within 30 minutes")
     announced.assert_not_called()
+
+
+def test_where_the_figures_cannot_even_be_imported_the_page_says_so(project, announced, monkeypatch):
+    monkeypatch.setitem(sys.modules, "annotation.figures.report", None)  # as where a library of it is missing
+    asked = actions.request_report(project=project)
+    assert reports.compute_report(report=asked) is False
+    asked.refresh_from_db()
+    assert asked.error.startswith("ModuleNotFoundError: ")
+    assert asked.requested_at is None

@@ -66,6 +66,28 @@ def test_a_kind_that_nobody_taught_it_is_told_by_its_values():
     assert told("new kind", "x", [1, 2], "gone").lines == (Line("", "1, 2", "gone"),)
 
 
+def test_a_known_answer_is_told_with_what_it_became():
+    after = {"purpose": "gold", "known answer": "A > B", "explanation": ""}
+    change = told("known answer", "comparison 183", "work", after)
+    assert change.lines == (Line("purpose", "work", "gold"), Line("known answer", "", "A > B"))
+    assert told("known answer", "comparison 183", after, "work").lines[0] == Line("purpose", "gold", "work")
+    assert change.comparison == 183
+    assert told("settings", "name", "comparison 183", "x").comparison is None
+
+
+def test_names_that_a_program_gave_are_told_in_words():
+    assert told("opening", "40 comparisons", None, {"k": 4}).lines == (Line("K", "", "4"),)
+    before = {"kind": "person"}
+    assert told("membership", "bob", before, {"kind": "model"}).lines == (Line("judges as", "person", "model"),)
+
+
+def test_what_is_empty_is_told_as_nothing_and_what_is_not_is_told():
+    assert told("new kind", "x", {}, {"a": {"b": 1}, "c": [], "d": 0}).lines == (
+        Line("a", "", "b: 1"),
+        Line("d", "", "0"),
+    )
+
+
 def test_pauses_and_guidelines_are_told_in_words():
     assert told("pause", "paused", False, True).title == "Paused"
     assert told("guidelines", "guidelines", None, 1).lines == (Line("", "", "version 1"),)
@@ -102,6 +124,13 @@ def test_the_history_is_read_in_pages(staff, project):
         more = {"before": page["older"]} if page["older"] else None
     assert seen == list(project.changes.values_list("pk", flat=True))
     assert staff.get(address(project), {"before": "9" * 30}).status_code == 200
+
+
+def test_the_history_leads_to_the_comparison_that_was_changed(staff, project, comparison):
+    subject = f"comparison {comparison.pk}"
+    ProjectChange.objects.create(project=project, what="known answer", subject=subject, before="work", after="x")
+    html = staff.get(address(project)).content.decode()
+    assert f'<a href="{reverse("annotation:comparison", args=[comparison.pk])}">comparison {comparison.pk}</a>' in html
 
 
 def test_the_history_of_another_project_is_not_shown(staff, project, alice):

@@ -1,6 +1,7 @@
 """An installation of the first release comes over with its data."""
 
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
@@ -16,6 +17,25 @@ def migrate(targets):
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # no table is altered while its rows wait for a check
     executor.migrate(targets)
     return MigrationExecutor(connection).loader.project_state(targets).apps
+
+
+BEFORE_PARKING = [("annotation", "0004_judgments_by_time")]
+
+
+def test_slots_that_were_set_aside_until_the_year_9999_are_parked(db):
+    old = migrate(BEFORE_PARKING).get_model
+    project = old("annotation", "Project").objects.create(name="Kept", slug="kept", overlap=1)
+    prompt_set = old("sampling", "PromptSet").objects.create(name="questions")
+    prompt = old("sampling", "Prompt").objects.create(prompt_set=prompt_set, messages=[], content_hash="0" * 64)
+    comparison = old("annotation", "Comparison").objects.create(project=project, prompt=prompt, content_key="0" * 64)
+    for number, free_from in enumerate([timezone.now(), datetime(9999, 1, 1, tzinfo=UTC)], start=1):
+        old("annotation", "Slot").objects.create(
+            project=project, comparison=comparison, number=number, free_from=free_from
+        )
+    new = migrate(MigrationExecutor(connection).loader.graph.leaf_nodes()).get_model
+    slots = new("annotation", "Slot").objects.order_by("number")
+    assert list(slots.values_list("is_parked", flat=True)) == [False, True]
+    assert all(slot.free_from <= timezone.now() for slot in slots)
 
 
 @pytest.fixture

@@ -45,7 +45,28 @@ def test_staff_make_projects(staff):
 def test_a_name_that_is_taken_is_a_form_error(staff, project):
     response = staff.post(reverse("annotation:project_new"), SETTINGS)
     assert response.status_code == 422
-    assert "already exists" in response.content.decode()
+    html = response.content.decode()
+    assert "Another project has this name. Choose another." in html
+    assert '<a href="#id_name">Name</a>' in html
+
+
+def test_what_is_wrong_with_a_number_is_said_in_plain_words(staff, project):
+    wrong = SETTINGS | {"name": "Other", "overlap": "51", "gold_percent": "many", "completions_per_comparison": "1"}
+    html = staff.post(reverse("annotation:project_new"), wrong).content.decode()
+    assert "Nothing was saved." in html
+    for words in ("Write at most 50.", "Write a whole number.", "Write at least 2."):
+        assert words in html
+    assert "Ensure this value" not in html
+
+
+def test_trying_it_says_first_that_it_counts(staff, project, comparison):
+    html = staff.get(reverse("annotation:project_try", args=[project.slug]), follow=True).content.decode()
+    assert "This is real work: what you submit counts." in html
+
+
+def test_who_may_not_make_projects_is_told_who_may(client, bob):
+    client.force_login(bob)
+    assert "This page is for staff." in client.get(reverse("annotation:project_new")).content.decode()
 
 
 def test_others_make_no_projects(client, bob):
@@ -84,6 +105,18 @@ def test_saving_what_the_form_shows_changes_nothing(staff, project):
     fields = {name: value for name, value in values.items() if value is not None and value is not False}
     assert staff.post(at("project_settings", project), fields).status_code == 302
     assert project.changes.count() == before
+
+
+def test_settings_and_guidelines_are_saved_together_or_not_at_all(staff, project, monkeypatch):
+    def fail(**arguments):
+        raise RuntimeError("The database went away.")
+
+    monkeypatch.setattr(actions, "publish_guidelines", fail)
+    with pytest.raises(RuntimeError):
+        staff.post(at("project_settings", project), SETTINGS | {"overlap": 2, "guidelines": "Prefer *brevity*."})
+    project.refresh_from_db()
+    assert project.overlap == 1
+    assert not project.changes.filter(what="settings").exists()
 
 
 def test_bad_settings_change_nothing(staff, project):
@@ -293,6 +326,13 @@ def test_the_command_opens_comparisons_and_says_so(project, run, write):
     out = StringIO()
     call_command("open_comparisons", project="capitals", run=run.pk, k=4, stdout=out)
     assert 'Project "Capitals": 3 comparisons opened' in out.getvalue()
+
+
+def test_the_command_shows_as_many_at_once_as_the_project_says(project, run, write):
+    Project.objects.update(completions_per_comparison=2)
+    write()
+    call_command("open_comparisons", project="capitals", run=run.pk, stdout=StringIO())
+    assert [comparison.completions.count() for comparison in project.comparisons.all()] == [2, 2]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The start page and the page of a project: how far it is, how fast, and who works."""
 
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation import actions
-from annotation.models import Judgment, Project, Slot
+from annotation.models import Judgment, Project, Role, Slot
 from annotation.projects import overview
 from annotation.projects.pace import in_words, pace_of
 
@@ -107,6 +108,39 @@ def test_an_empty_project_says_what_to_do_first(staff, project):
     assert at("open_comparisons", project) in html
 
 
+def test_where_nobody_annotates_the_next_step_is_to_invite_people(client, project, comparison, alice, bob):
+    client.force_login(alice)
+    assert "Nobody annotates yet" not in client.get(at("project", project)).content.decode()
+    actions.remove_member(project=project, user=bob)
+    html = client.get(at("project", project)).content.decode()
+    assert "Nobody annotates yet" in html
+    (first, *_) = re.findall(r'btn-primary"\s+href="([^"]+)"', html)
+    assert first == at("members", project)
+
+
+def test_the_bars_of_annotators_are_held_against_the_busiest(staff, project, held, bob):
+    submit(held, bob)
+    html = staff.get(at("project", project)).content.decode()
+    assert re.search(r'<progress value="1"\s+max="1"\s+aria-label="Judgments by bob', html)
+
+
+def test_home_leads_to_what_there_is_to_do(client, project, held, bob, charlie):
+    def primary():
+        return re.findall(r'btn-primary[^>]*?aria-label="([^"]+)"|aria-label="([^"]+)"[^>]*btn-primary', page())
+
+    def page():
+        return client.get("/").content.decode()
+
+    actions.add_member(project=project, user=charlie, role=Role.REVIEWER)
+    client.force_login(charlie)
+    assert [max(each) for each in primary()] == ["Review Capitals"]
+    client.force_login(bob)
+    assert [max(each) for each in primary()] == ["Annotate Capitals"]
+    submit(held, bob)
+    assert primary() == []
+    assert "all 1 judgment is there" in page()
+
+
 def test_the_overview_shows_who_works_now(staff, project, held):
     html = staff.get(project.get_absolute_url()).content.decode()
     assert '<span class="badge">bob</span>' in html
@@ -124,7 +158,7 @@ def test_work_is_counted_and_nothing_else(project, write, alice):
     project.comparisons.filter(pk=first.pk).update(purpose="gold", known_ranking=[[1], [2]])
     Slot.objects.filter(comparison=first).delete()
     project.comparisons.filter(pk=second.pk).update(withdrawn_at=timezone.now())
-    Slot.objects.filter(comparison=second).update(free_from=datetime(9999, 1, 1, tzinfo=UTC))  # parked
+    Slot.objects.filter(comparison=second).update(is_parked=True)
     counts = overview.counts_of(project)
     assert (counts.comparisons, counts.filled, counts.open) == (1, 0, 1)
     assert overview.known_answers(project) == {"gold": 1}
@@ -205,7 +239,8 @@ def test_the_rate_of_the_first_minutes_is_not_blown_up():
     ("span", "words"),
     [
         (timedelta(seconds=1), "1 minute"),
-        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(minutes=90), "1 h 30 min"),
+        (timedelta(minutes=60), "60 minutes"),
         (timedelta(hours=5), "5 hours"),
         (timedelta(days=12), "12 days"),
         (timedelta(days=30), "4 weeks"),

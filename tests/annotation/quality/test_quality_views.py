@@ -182,6 +182,17 @@ def test_who_never_judged_here_has_no_page(staff, computed, charlie):
     assert page(staff, "annotator", computed, charlie.pk).status_code == 404
 
 
+def test_who_judged_since_the_figures_were_computed_is_told_so(staff, project, bob):
+    judge(make_comparison(project, ["one", "two"]), "bob", [[0], [1]])
+    html = html_of(page(staff, "annotator", project, bob.pk))
+    assert "The figures are not there yet" in html
+    assert ProjectReport.objects.get().requested_at is not None
+
+
+def test_a_member_who_judged_nothing_has_a_page_that_says_so(staff, project, bob):
+    assert "No judgment yet" in html_of(page(staff, "annotator", project, bob.pk))
+
+
 def test_the_file_has_a_row_for_each_annotator_of_any_kind(staff, computed):
     response = page(staff, "annotators_csv", computed)
     assert response["Content-Disposition"] == 'attachment; filename="capitals-annotators.csv"'
@@ -234,8 +245,21 @@ def test_a_figure_that_nobody_knows_is_an_error():
 
 def test_the_axis_reaches_below_zero_only_where_something_does():
     figure = {"key": "tau", "value": 0.1, "low": 0.05, "high": 0.2, "reason": ""}
-    assert [tick.label for tick in agreement_page([figure]).ticks] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
-    assert agreement_page([figure | {"low": -0.1}]).ticks[0].label == "-1"
+    assert ticks(figure) == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+    assert ticks(figure | {"low": -0.1}) == ["\N{MINUS SIGN}1", "\N{MINUS SIGN}0.5", "0", "0.5", "1"]
+
+
+def test_a_share_is_drawn_from_0_to_100_percent_whatever_lies_below_zero():
+    tau = {"key": "tau", "value": -0.1, "low": -0.2, "high": 0.2, "reason": ""}
+    share = {"key": "share", "value": 0.5, "low": 0.4, "high": 0.6, "reason": ""}
+    rows = agreement_page([tau, share]).rows
+    assert [tick.label for tick in rows[1].ticks] == ["0 %", "25 %", "50 %", "75 %", "100 %"]
+    assert rows[1].drawn.value == rows[1].ticks[2].position
+    assert rows[0].value == "\N{MINUS SIGN}0.10"
+
+
+def ticks(figure):
+    return [tick.label for tick in agreement_page([figure]).rows[0].ticks]
 
 
 def test_the_bars_of_times_begin_where_they_are_counted():

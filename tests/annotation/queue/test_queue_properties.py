@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 
 from annotation import actions
+from annotation.actions import known_answers, review
 from annotation.models import Assignment, AssignmentState, Comparison, Judgment, Project, Role, Slot
 from tests.annotation.judged import make_comparison
 
@@ -28,7 +29,10 @@ LIVE = [AssignmentState.HELD, AssignmentState.SUBMITTED, AssignmentState.SKIPPED
 
 
 class Queue(RuleBasedStateMachine):
-    """Three annotators, three comparisons of two, and one of known answer; overlap two to begin with."""
+    """Three annotators, two comparisons of two, and one of known answer; overlap two to begin with.
+
+    So few that they meet: what goes wrong goes wrong between those who are at one comparison.
+    """
 
     @initialize()
     def open_project(self):
@@ -38,7 +42,7 @@ class Queue(RuleBasedStateMachine):
         self.project = Project.objects.create(name="P", slug="p", overlap=2, gold_percent=30)
         for user in self.users.values():
             actions.add_member(project=self.project, user=user, role=Role.ANNOTATOR)
-        made = [make_comparison(self.project, ["yes", "no"], question=f"{n}?") for n in range(4)]
+        made = [make_comparison(self.project, ["yes", "no"], question=f"{n}?") for n in range(3)]
         Comparison.objects.filter(project=self.project).update(wanted=2)
         for comparison in made[1:]:
             for number in (1, 2):
@@ -48,7 +52,8 @@ class Queue(RuleBasedStateMachine):
         known = [[pk] for pk in made[0].completions.values_list("pk", flat=True)]
         Comparison.objects.filter(pk=made[0].pk).update(purpose="gold", known_ranking=known)
         self.kept = {}  # request key -> the judgment that it made
-        self.most = {}  # comparison -> judgments that it may come to have after its overlap was lowered
+        self.at_work = {}  # comparison -> how many had judged it or were at it when the overlap was last changed
+        self.everybody_claims()  # so that two are at one comparison to begin with
 
     def teardown(self):
         if hasattr(self, "undone"):
@@ -64,14 +69,22 @@ class Queue(RuleBasedStateMachine):
         if claimed is None:
             return
         assert (claimed.state, claimed.annotator_id) == (AssignmentState.HELD, self.users[name].pk)
-        if self.project.is_paused:
-            assert claimed in before
+        if claimed not in before:
+            self._check_that_it_may_be_handed_out(claimed)
+
+    @rule()
+    def everybody_claims(self):
+        for name in self.users:
+            self.claim(name)
 
     @rule(name=NAMES)
     def ahead(self, name):
         for worked_on in self._held(name)[:1]:
+            before = self._held(name)
             claimed = actions.claim_next(project=self.project, annotator=self.users[name], besides=worked_on)
             assert claimed != worked_on
+            if claimed and claimed not in before:
+                self._check_that_it_may_be_handed_out(claimed)
 
     @rule(name=NAMES, which=st.integers(0, 9))
     def draft(self, name, which):
@@ -98,7 +111,7 @@ class Queue(RuleBasedStateMachine):
     def submit_the_same_again(self, data):
         key = data.draw(st.sampled_from(sorted(self.kept)))
         judgment = Judgment.objects.select_related("annotator", "assignment").get(pk=self.kept[key])
-        again = self._submit(judgment.annotator.username, judgment.assignment, [judgment.assignment.display_order], key)
+        again = self._submit(judgment.annotator.username, judgment.assignment, judgment.ranking, key)
         assert again == judgment
 
     @rule(name=NAMES, which=st.integers(0, 9))
@@ -125,13 +138,42 @@ class Queue(RuleBasedStateMachine):
     def pause(self, is_paused):
         actions.set_paused(project=self.project, is_paused=is_paused)
 
-    @rule(overlap=st.integers(1, 3))
+    @rule(overlap=st.sampled_from([1, 2, 3]))
     def change_overlap(self, overlap):
-        for comparison in self.project.comparisons.work():
-            live = comparison.assignments.filter(state__in=[AssignmentState.HELD, AssignmentState.SUBMITTED]).count()
-            self.most[comparison.pk] = max(overlap, live)
+        at_work = [AssignmentState.HELD, AssignmentState.SUBMITTED]
+        for comparison in self.project.comparisons.all():
+            self.at_work[comparison.pk] = comparison.assignments.filter(purpose="work", state__in=at_work).count()
         self.project.overlap = overlap
         actions.save_settings(project=self.project)
+
+    @rule(which=st.integers(0, 2))
+    def withdraw_or_restore(self, which):
+        comparison = self._comparison(which)
+        action = review.restore if comparison.withdrawn_at else review.withdraw
+        action(comparison=comparison, reason="because", by=self.users["alice"])
+
+    @rule(which=st.integers(0, 2))
+    def ask_for_another(self, which):
+        comparison = self._comparison(which)
+        with suppress(review.ReviewRefused):
+            review.ask_for_judgments(comparison=comparison, wanted=comparison.wanted + 1, by=self.users["alice"])
+
+    @rule(which=st.integers(0, 2))
+    def give_or_take_a_known_answer(self, which):
+        comparison, by = self._comparison(which), self.users["alice"]
+        if comparison.purpose != "work":
+            known_answers.turn_back_to_work(comparison=comparison, by=by)
+            return
+        ranking = [[pk] for pk in comparison.completions.values_list("pk", flat=True)]
+        with suppress(review.ReviewRefused):
+            known_answers.set_known_answer(comparison=comparison, purpose="gold", ranking=ranking, by=by)
+
+    @rule(which=st.integers(0, 2), priority=st.integers(-1, 1))
+    def change_priority(self, which, priority):
+        chosen = Comparison.objects.filter(pk=self._comparison(which).pk)
+        actions.set_priority(comparisons=chosen, priority=priority)
+        unfilled = Slot.objects.filter(comparison__in=chosen, is_filled=False)
+        assert not unfilled.exclude(priority=priority).exists()
 
     # What is always true
 
@@ -141,12 +183,26 @@ class Queue(RuleBasedStateMachine):
             states = [assignment.state for assignment in slot.assignments.all()]
             assert states.count("submitted") == slot.is_filled
             assert states.count("held") <= (not slot.is_filled)
+            assert not (slot.is_filled and slot.is_parked)
 
     @invariant()
     def no_comparison_is_judged_more_often_than_wanted(self):
-        for comparison in Comparison.objects.filter(purpose="work"):
+        """But for those who were at it already when the overlap was lowered."""
+        for comparison in Comparison.objects.all():
             judged = comparison.assignments.filter(state="submitted", purpose="work").count()
-            assert judged <= max(comparison.wanted, self.most.get(comparison.pk, 0))
+            assert judged <= max(comparison.wanted, self.at_work.get(comparison.pk, 0))
+
+    @invariant()
+    def as_many_slots_are_open_as_judgments_are_missing(self):
+        for comparison in Comparison.objects.all():
+            filled = comparison.slots.filter(is_filled=True).count()
+            is_in_queue = comparison.purpose == "work" and not comparison.withdrawn_at
+            assert comparison.slots.open().count() == (max(comparison.wanted - filled, 0) if is_in_queue else 0)
+
+    @invariant()
+    def a_comparison_wants_what_the_project_says_or_a_reviewer_asked_for(self):
+        for comparison in Comparison.objects.all():
+            assert comparison.wanted == max(self.project.overlap, comparison.wanted_at_least)
 
     @invariant()
     def nobody_has_a_comparison_twice_or_more_than_two_at_once(self):
@@ -168,12 +224,26 @@ class Queue(RuleBasedStateMachine):
         for assignment in Assignment.objects.all():
             shown = assignment.comparison.completions.values_list("pk", flat=True)
             assert sorted(assignment.display_order) == sorted(shown)
-            assert (assignment.slot_id is None) == (assignment.comparison.purpose == "gold")
+            assert (assignment.slot_id is None) == (assignment.purpose == "gold")
+            if assignment.state == AssignmentState.HELD:
+                assert assignment.purpose == assignment.comparison.purpose
 
     def _held(self, name):
         return list(
             Assignment.objects.filter(annotator__username=name, state=AssignmentState.HELD).order_by("created_at")
         )
+
+    def _check_that_it_may_be_handed_out(self, assignment):
+        assert not self.project.is_paused
+        comparison = assignment.comparison
+        assert comparison.withdrawn_at is None
+        assert comparison.purpose == assignment.purpose
+        if assignment.purpose == "work":
+            judged = comparison.assignments.filter(purpose="work", state=AssignmentState.SUBMITTED).count()
+            assert judged < comparison.wanted
+
+    def _comparison(self, which):
+        return self.project.comparisons.order_by("pk")[which]
 
     def _pick(self, name, which, states):
         """One of these assignments of theirs, or none: a rule may find nothing to do."""

@@ -2,13 +2,15 @@
 
 import threading
 import uuid
+from contextlib import suppress
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
 from annotation import actions
-from annotation.models import Assignment, Judgment, Role, Slot
+from annotation.actions import known_answers, review
+from annotation.models import Assignment, Judgment, Project, Role, Slot
 from tests.bench import faults
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -107,6 +109,62 @@ def test_claims_and_submits_that_cross_do_not_deadlock(project, write, bob, char
     at_once(*[lambda user=user: work(user) for user in [bob, charlie, *members(project, 4)]])
     assert Judgment.objects.count() == 6
     assert Judgment.objects.values("comparison").distinct().count() == 6
+
+
+def test_what_reviewers_managers_and_annotators_do_at_once_neither_deadlocks_nor_leaves_a_slot_too_many(
+    project, write, alice
+):
+    actions.open_comparisons(project=project, completions=write(prompts=4), k=4)
+    comparisons = list(project.comparisons.order_by("pk"))
+    ranking = {each.pk: [[pk] for pk in each.completions.values_list("pk", flat=True)] for each in comparisons}
+
+    def change_the_overlap():
+        for number in range(12):
+            fresh = Project.objects.get(pk=project.pk)
+            fresh.overlap = 1 + number % 3
+            actions.save_settings(project=fresh, by=alice)
+
+    def withdraw_and_restore(chosen):
+        for comparison in chosen * 4:
+            review.withdraw(comparison=comparison, reason="broken", by=alice)
+            review.restore(comparison=comparison, reason="it is not", by=alice)
+
+    def make_gold_and_work_again(chosen):
+        for comparison in chosen * 4:
+            known_answers.set_known_answer(
+                comparison=comparison, purpose="gold", ranking=ranking[comparison.pk], by=alice
+            )
+            known_answers.turn_back_to_work(comparison=comparison, by=alice)
+
+    def change_priorities():
+        for number in range(12):
+            actions.set_priority(comparisons=project.comparisons.order_by("-pk"), priority=number % 2, by=alice)
+
+    def work(user):
+        for number in range(16):
+            if not (assignment := actions.claim_next(project=project, annotator=user)):
+                continue
+            with suppress(actions.LeaseLost):
+                if number % 4:
+                    actions.skip(assignment=assignment, annotator=user, reason="")
+                else:
+                    actions.submit_judgment(
+                        assignment=assignment, annotator=user, answer=actions.Answer([assignment.display_order]),
+                        request_key=uuid.uuid4(),
+                    )  # fmt: skip
+
+    at_once(
+        change_the_overlap,
+        change_priorities,
+        lambda: withdraw_and_restore(comparisons[:2]),
+        lambda: make_gold_and_work_again(comparisons[2:]),
+        *[lambda user=user: work(user) for user in members(project, 4)],
+    )
+
+    assert set(project.comparisons.values_list("purpose", "withdrawn_at", "wanted")) == {("work", None, 3)}
+    for comparison in comparisons:
+        filled = comparison.slots.filter(is_filled=True).count()
+        assert filled + comparison.slots.open().count() == 3
 
 
 def test_opening_at_once_opens_each_comparison_once(project, write):

@@ -97,7 +97,8 @@ def test_after_one_that_nobody_judged_the_walk_begins_anew(judged):
     assert review_list.next_disagreement(project, "person", after=other.pk) == much.pk
 
 
-def test_each_state_finds_its_comparisons(project, write, alice, bob):
+def test_each_state_finds_its_comparisons(write, alice, bob):
+    project = actions.create_project(name="Capitals", created_by=alice)
     actions.open_comparisons(project=project, completions=write(prompts=4), k=4)
     waiting, judged, skipped, withdrawn = project.comparisons.order_by("pk")
     for comparison in (judged, skipped):

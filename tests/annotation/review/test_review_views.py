@@ -6,51 +6,16 @@ from django.urls import reverse
 from annotation.models import (
     Assignment,
     AssignmentState,
-    Flag,
+    Comparison,
     GuidelinesVersion,
-    Membership,
     ProjectChange,
-    Purpose,
-    Role,
 )
-from tests.annotation.judged import judge, known, make_comparison, make_project, make_user
+from tests.annotation.judged import known, make_comparison
+from tests.annotation.review.reading import as_, read
 
 pytestmark = pytest.mark.django_db
 
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def project():
-    """Dora manages, Rita reviews, Bob annotates, Charlie has nothing to do with it."""
-    project = make_project()
-    for username, role in {"dora": Role.MANAGER, "rita": Role.REVIEWER, "bob": Role.ANNOTATOR}.items():
-        Membership.objects.create(project=project, user=make_user(username), role=role)
-    make_user("charlie")
-    return project
-
-
-@pytest.fixture
-def comparison(project):
-    """Bob and Eve disagree on it."""
-    comparison = make_comparison(project, ["Fruit & <b>sugar</b>.", "A traffic jam."])
-    judge(comparison, "bob", [[0], [1]], rationale="It is <i>food</i>.", seconds_spent=41.6)
-    judge(comparison, "eve", [[1], [0]])
-    return comparison
-
-
-@pytest.fixture
-def flag(comparison):
-    return Flag.objects.create(comparison=comparison, raised_by=make_user("bob"), note="Which jam is <b>meant</b>?")
-
-
-def as_(client, username):
-    client.force_login(make_user(username))
-    return client
-
-
-def read(client, username, name, *args, **query):
-    return as_(client, username).get(reverse(f"annotation:{name}", args=args), query).content.decode()
 
 
 def reviewers_pages(comparison):
@@ -122,7 +87,7 @@ def test_annotators_change_nothing_and_reviewers_not_what_is_the_managers(client
 def test_the_list_shows_prompt_state_and_disagreement(client, comparison, flag):
     page = read(client, "rita", "comparisons", "demo")
     assert "What is jam?" in page
-    assert "100&nbsp;%" in page
+    assert '<span class="review-split">1 : 1</span>' in page
     assert "1 flag" in page
 
 
@@ -176,7 +141,7 @@ def test_every_judgment_stands_side_by_side_and_escaped(client, comparison):
     assert "<b>sugar</b>" not in page
     assert "42 s" in page
     assert "version 3" in page
-    assert "100 % disagreement" in page
+    assert "<strong>1 : 1</strong> is the split of 2 people" in page
     assert "bob" in page
     assert "eve" in page
 
@@ -228,6 +193,15 @@ def test_another_judgment_is_asked_for_once(client, comparison):
     assert comparison.slots.filter(is_filled=False).count() == 1
 
 
+def test_the_next_judgment_that_may_be_asked_for_is_one_more_than_there_are(client, comparison):
+    """Two were at work when the overlap was lowered to one, and both answered."""
+    Comparison.objects.filter(pk=comparison.pk).update(wanted=1)
+    assert comparison.slots.filter(is_filled=True).count() == 2
+    page = as_(client, "rita").get(reverse("annotation:comparison", args=[comparison.pk]))
+    assert page.context["one_more"] == 3
+    assert 'value="3"' in page.content.decode()
+
+
 def test_a_manager_sets_the_priority(client, comparison):
     address = reverse("annotation:comparison_priority", args=[comparison.pk])
     as_(client, "dora").post(address, {"priority": "7"})
@@ -273,6 +247,28 @@ def test_by_htmx_the_flag_alone_comes_back(client, flag):
     page = as_(client, "rita").post(address, {"resolution": "Seen."}, headers=HTMX).content.decode().strip()
     assert page.startswith(f'<li id="flag-{flag.pk}"')
     assert "Seen." in page
+    assert 'hx-swap-oob="true">None is open any more.' in page  # the count above the list
+
+
+def test_on_a_comparisons_page_no_count_comes_with_the_flag(client, flag):
+    address = reverse("annotation:flag_resolve", args=[flag.pk])
+    page = as_(client, "rita").post(address, {"resolution": "Seen.", "back": "comparison"}, headers=HTMX)
+    assert "hx-swap-oob" not in page.content.decode()
+    assert "flagged\n" in page.content.decode()
+
+
+def test_the_tab_opens_on_what_annotators_disagree_on(client, comparison):
+    address = reverse("annotation:comparisons", args=["demo"])
+    assert f'href="{address}?order=disagreement"' in read(client, "rita", "flags", "demo")
+
+
+def test_of_a_long_conversation_the_end_is_in_sight(client, comparison):
+    turns = [{"role": role, "content": f"turn {n}"} for n, role in enumerate(["user", "assistant"] * 3 + ["user"], 1)]
+    comparison.prompt.messages = turns
+    comparison.prompt.save()
+    page = read(client, "rita", "comparison", comparison.pk)
+    _, conversation = page.split("Show the 5 turns before")
+    assert conversation.index("turn 5<") < conversation.index("</details>") < conversation.index("turn 6<")
 
 
 def test_from_a_comparisons_page_one_comes_back_to_it(client, flag):
@@ -290,100 +286,3 @@ def test_skips_are_counted_by_reason_and_annotator(client, comparison):
     assert "?annotator=eve" in page
     assert "What is jam?" in read(client, "rita", "skips", "demo", annotator="eve", reason="I <b>cannot</b>")
     assert "What is jam?" not in read(client, "rita", "skips", "demo", reason="other\x00")
-
-
-# Known answers
-
-
-def answer(**more):
-    return {"purpose": "gold", "rank_A": "1", "rank_B": "2", "explanation": "Jam is food.", **more}
-
-
-def test_a_manager_makes_gold_of_a_comparison(client, comparison):
-    address = reverse("annotation:known_answer", args=[comparison.pk])
-    assert as_(client, "dora").post(address, answer()).url == reverse("annotation:known_answers", args=["demo"])
-    comparison.refresh_from_db()
-    assert (comparison.purpose, comparison.explanation) == (Purpose.GOLD, "Jam is food.")
-    assert len(comparison.known_ranking) == 2
-    page = read(client, "dora", "known_answers", "demo")
-    assert "A &gt; B" in page
-    assert "50&nbsp;%" in page  # Bob or Eve
-
-
-@pytest.mark.parametrize(
-    ("sent", "words"),
-    [
-        ({"rank_B": ""}, "Give B a place"),
-        ({"purpose": "work"}, "Select a valid choice"),
-        ({"rank_B": "3"}, "Select a valid choice"),
-    ],
-)
-def test_a_known_answer_that_is_none_is_refused_beside_its_field(client, comparison, sent, words):
-    response = as_(client, "dora").post(reverse("annotation:known_answer", args=[comparison.pk]), answer(**sent))
-    assert response.status_code == 422
-    assert words in response.content.decode()
-
-
-def test_ties_are_refused_where_the_project_has_none(client, comparison):
-    comparison.project.allow_ties = False
-    comparison.project.save()
-    response = as_(client, "dora").post(reverse("annotation:known_answer", args=[comparison.pk]), answer(rank_B="1"))
-    assert "has no ties" in response.content.decode()
-
-
-def test_the_form_begins_with_the_decision_else_with_what_most_said(client, comparison):
-    def first_place(**query):
-        address = reverse("annotation:known_answer", args=[comparison.pk])
-        form = as_(client, "dora").get(address, query).context["form"]
-        letters = {letter: pk for pk, letter in form.letters.items()}
-        return [letters[letter] for letter in "AB" if form.initial[f"rank_{letter}"] == 1]
-
-    first, second = comparison.completions.order_by("index").values_list("pk", flat=True)
-    assert sorted(first_place()) == [first, second]  # one against one: a tie is proposed
-    judge(comparison, "dora", [[1], [0]])
-    assert first_place(**{"from": "mine"}) == [second]
-    judge(comparison, "rita", [[0], [1]], is_decision=True)
-    assert first_place() == [first]
-    assert first_place(**{"from": "most"}) == [second]
-    known(comparison)
-    assert first_place(**{"from": "nonsense"}) == [first]
-
-
-def test_a_withdrawn_comparison_makes_no_gold_and_the_form_says_so(client, comparison):
-    as_(client, "dora").post(
-        reverse("annotation:comparison_withdraw", args=[comparison.pk]), {"do": "withdraw", "reason": "x"}
-    )
-    response = client.post(reverse("annotation:known_answer", args=[comparison.pk]), answer())
-    assert response.status_code == 422
-    assert "Restore it before" in response.content.decode()
-
-
-def test_turning_back_to_work_asks_first(client, comparison):
-    known(comparison)
-    address = reverse("annotation:back_to_work", args=[comparison.pk])
-    assert "Turn it back" in as_(client, "dora").get(address).content.decode()
-    comparison.refresh_from_db()
-    assert comparison.purpose == Purpose.GOLD
-    client.post(address)
-    comparison.refresh_from_db()
-    assert comparison.purpose == Purpose.WORK
-    assert client.get(address).status_code == 302  # nothing to turn back any more
-
-
-def test_without_known_answers_the_page_says_how_to_begin(client, project):
-    assert "Make 10 to 20" in read(client, "dora", "known_answers", "demo")
-
-
-def test_gold_that_is_never_handed_out_is_said(client, comparison):
-    known(comparison)
-    assert "none is handed out" in read(client, "dora", "known_answers", "demo")
-    comparison.project.gold_percent = 5
-    comparison.project.save()
-    assert "none is handed out" not in read(client, "dora", "known_answers", "demo")
-
-
-def test_a_doubtful_known_answer_is_pointed_at(client, comparison):
-    known(comparison)
-    for name in ("x", "y", "z"):
-        judge(comparison, name, [[1], [0]])
-    assert "Most annotators disagree with the known answer" in read(client, "dora", "known_answers", "demo")

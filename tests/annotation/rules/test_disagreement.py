@@ -83,3 +83,18 @@ def _random_ranking(draw):
 def _above(groups, first, second):
     place = {item: n for n, group in enumerate(groups) for item in group}
     return (place[first] > place[second]) - (place[first] < place[second])
+
+
+@pytest.mark.parametrize(
+    ("rankings", "words"),
+    [
+        ([[[1], [2]], [[1], [2]], [[2], [1]]], "2 : 1"),
+        ([[[1], [2]], [[1, 2]], [[2], [1]]], "1 : 1 : 1"),
+        ([[[1], [2]], [[1], [2]]], "none"),
+        ([[[1], [2], [3]], [[1], [3], [2]], [[1], [2], [3]]], "1 of 3 pairs"),
+        ([[[9], [1], [2]], [[2], [1]]], "1 : 1"),  # 9 was written by one of them alone
+        ([[[1], [2]]], "none"),
+    ],
+)
+def test_disagreement_is_told_as_a_reader_counts_it(rankings, words):
+    assert disagreement_of(rankings).words == words

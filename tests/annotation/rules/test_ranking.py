@@ -15,6 +15,7 @@ from annotation.rules.ranking import (
     check_covers,
     pairs_of,
     ranking_from_ranks,
+    without,
 )
 
 STRONGEST_FIRST = list(Strength)
@@ -118,3 +119,12 @@ def test_renaming_keeps_groups_and_strengths():
     assert ranking.map({"A": 11, "B": 12, "C": 13}) == Ranking(((11,), (12, 13)), ("slightly_better",))
     with pytest.raises(RankingError, match="C was not shown"):
         ranking.map({"A": 11, "B": 12})
+
+
+@given(rankings(), st.data())
+def test_without_one_the_others_relate_as_before(ranking, data):
+    gone = data.draw(st.sampled_from(ranking.items))
+    if len(ranking.items) == 1:
+        return
+    left = [pair for pair in pairs_of(ranking) if gone not in (pair.chosen, pair.rejected)]
+    assert set(pairs_of(without(ranking, gone))) == set(left)

@@ -155,6 +155,37 @@ def test_a_lost_lease_is_said_in_plain_words(bobs, project, first, alice):
     assert not Judgment.objects.exists()
 
 
+def test_what_can_be_put_right_says_where_and_what_cannot_does_not(bobs, project, first, alice):
+    link = first.get_absolute_url()
+    assert bobs.post(url("submit", first), answer(rank_B="")).headers["Content-Location"] == link
+    assert bobs.post(url("submit", first), answer(based_on=0)).status_code == 204
+    response = bobs.post(url("submit", first), answer(based_on=0, rank_A=4))
+    assert (response.status_code, response.headers["Content-Location"]) == (409, link)
+    assert response.content.decode() == "You answered this differently in another tab, and that answer is kept."
+    second = actions.claim_next(project=project, annotator=first.annotator)
+    take_away(second, project, alice)
+    assert "Content-Location" not in bobs.post(url("submit", second), answer()).headers
+
+
+@pytest.mark.parametrize("name", ["submit", "skip"])
+def test_who_was_removed_meanwhile_is_told_so_in_plain_words(bobs, project, first, bob, name):
+    actions.remove_member(project=project, user=bob)
+    response = bobs.post(url(name, first), answer(user=bob.pk))
+    assert (response.status_code, response.headers["Content-Type"]) == (403, "text/plain; charset=utf-8")
+    assert response.content.decode() == "You are no longer a member of this project."
+
+
+def test_what_is_gone_is_said_in_plain_words(bobs, bob):
+    response = bobs.post(reverse("annotation:submit", args=[uuid.uuid4()]), answer(user=bob.pk))
+    assert (response.status_code, response.content.decode()) == (404, "This comparison is not there any more.")
+
+
+def test_what_waited_until_somebody_else_signed_in_waits_on(client, first, alice, bob):
+    client.force_login(alice)
+    assert client.post(url("submit", first), answer(user=bob.pk)).status_code == 401
+    assert not Judgment.objects.exists()
+
+
 @pytest.mark.parametrize("name", ["submit", "skip"])
 def test_who_is_signed_out_is_told_so_in_the_background(client, first, name):
     assert client.post(url(name, first), answer()).status_code == 401

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from annotation.actions import Edit
+from annotation.actions import Basis, Edit
 from annotation.models import Judgment, Project
 from annotation.rules.marks import Mark, Safety
 from annotation.rules.ranking import EDIT
@@ -13,6 +13,7 @@ from annotation.task.answer_form import AnswerForm, initial_of_judgment
 NAMES = {"A": 11, "B": 22, "C": 33}
 HELPFULNESS = {"key": "helpfulness", "label": "Helpfulness", "lowest": 0, "highest": 4}
 HALLUCINATION = {"key": "hallucination", "label": "Hallucination"}
+HIDDEN = ["request_key", "based_on", "earlier_keys", "drafted_at", "seconds_spent"]
 RANKS = {"rank_A": 1, "rank_B": 2, "rank_C": 3}
 EVERYTHING = {
     "ask_safety": True, "aspects": [HELPFULNESS], "defects": [HALLUCINATION], "allow_all_bad": True,
@@ -45,13 +46,13 @@ def errors(data, **settings):
 
 def test_a_plain_project_asks_for_ranks_strengths_and_a_note_only():
     assert list(form().fields) == [
-        "request_key", "seconds_spent", "rank_A", "rank_B", "rank_C", "strength_1", "strength_2", "rationale",
+        *HIDDEN, "rank_A", "rank_B", "rank_C", "strength_1", "strength_2", "rationale",
     ]  # fmt: skip
 
 
 def test_a_field_is_there_only_if_the_project_asks_for_it():
     bare = form(strength_scale="none", rationale="off")
-    assert list(bare.fields) == ["request_key", "seconds_spent", "rank_A", "rank_B", "rank_C"]
+    assert list(bare.fields) == [*HIDDEN, "rank_A", "rank_B", "rank_C"]
     full = form(**EVERYTHING)
     assert {"safety_A", "aspect_helpfulness_B", "defects_C", "all_bad", "edit_of", "edit_text", "rank_edit"} <= set(
         full.fields
@@ -105,12 +106,13 @@ def test_a_draft_lacks_nothing_and_keeps_what_is_sound():
     sent = {
         "rank_A": "x", "rank_B": 2, "safety_A": "unsafe", "aspect_helpfulness_B": 0, "aspect_helpfulness_C": 9,
         "defects_C": ["hallucination"], "all_bad": "on", "edit_of": "B", "edit_text": " so \r\n far ",
+        "drafted_at": "1760000000000", "based_on": "0", "earlier_keys": str(uuid.uuid4()),
     }  # fmt: skip
     draft = form(sent, is_draft=True, **EVERYTHING)
     draft.full_clean()
     assert draft.draft() == {
         "rank_B": 2, "safety_A": "unsafe", "aspect_helpfulness_B": 0, "defects_C": ["hallucination"],
-        "all_bad": True, "edit_of": "B", "edit_text": " so \n far ",
+        "all_bad": True, "edit_of": "B", "edit_text": " so \n far ", "drafted_at": 1760000000000,
     }  # fmt: skip
 
 
@@ -229,10 +231,41 @@ def test_a_judgment_can_be_typed_again():
         "33": {"safety": "safe", "aspects": {"helpfulness": 4}, "defects": []},
     }
     judgment = Judgment(
-        ranking=ranking, strengths=list(first.strengths), marks=marks, rationale="Because.", seconds_spent=4.5
-    )
+        ranking=ranking, strengths=list(first.strengths), marks=marks, rationale="Because.", seconds_spent=4.5,
+        revision=1,
+    )  # fmt: skip
     initial = initial_of_judgment(judgment, NAMES, (99, 11, "Better."))
     shown = form(initial=initial, **EVERYTHING)
     values = {name: shown[name].value() for name in shown.fields if name != "request_key"}
     typed = {name: value for name, value in values.items() if value is not None and value is not False}
     assert answer(typed, **EVERYTHING) == first
+
+
+def test_a_judgment_with_an_edit_is_corrected_without_it_where_edits_are_no_longer_taken():
+    ranking = [[11], [99], [22], [33]]
+    judgment = Judgment(ranking=ranking, strengths=["slightly_better", "significantly_better", "better"], revision=1)
+    initial = initial_of_judgment(judgment, NAMES, (99, 22, "Better."), takes_edits=False)
+    typed = {name: value for name, value in initial.items() if value not in (None, [])}
+    said = answer(typed, allow_edits=False)
+    assert said.ranking == ((11,), (22,), (33,))
+    assert said.strengths == ("significantly_better", "better")  # A over B is what it was over the edit, or more
+
+
+# Where it came from
+
+
+def test_a_page_says_which_revision_and_which_keys_it_knows_of():
+    keys = [uuid.uuid4(), uuid.uuid4()]
+    sent = form({**RANKS, "based_on": "2", "earlier_keys": " ".join(map(str, keys))})
+    assert sent.is_valid()
+    assert sent.basis() == Basis(2, keys)
+
+
+def test_a_program_need_not_say_what_its_answer_is_based_on():
+    sent = form(RANKS)
+    assert sent.is_valid()
+    assert sent.basis() is None
+
+
+def test_keys_that_are_none_are_refused():
+    assert "Reload the page" in errors({**RANKS, "earlier_keys": "x"})["earlier_keys"][0]

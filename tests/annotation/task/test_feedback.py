@@ -64,6 +64,15 @@ def test_a_training_item_is_answered_with_both_rankings_and_the_reason(bobs, giv
     assert "policy-0" not in html
 
 
+def test_the_completions_stand_in_the_known_order_each_with_the_place_that_it_was_given(bobs, give):
+    Project.objects.update(allow_edits=True)
+    sent = answer(rank_B=3, rank_C=2, edit_of="C", edit_text="Mine.")
+    feedback = bobs.post(url("submit", give("training")), sent, **HTMX).context["feedback"]
+    # Known: A, then B, then C and D. Given: A, then C, then B and D; the edit takes no place.
+    placed = [(each.card.letter, each.known, each.yours, each.is_off) for each in feedback["placed"]]
+    assert placed == [("A", 1, 1, False), ("B", 2, 3, True), ("C", 3, 2, True), ("D", 3, 3, False)]
+
+
 def test_who_is_right_is_told_so(bobs, give):
     assert b"Just as the known answer" in bobs.post(url("submit", give("training")), answer(), **HTMX).content
 

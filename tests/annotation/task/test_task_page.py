@@ -57,7 +57,7 @@ def test_length_is_shown_only_where_the_project_wants_it(context, held):
     ("scale", "shorts", "tie"),
     [
         ("none", [], "tie"),
-        ("llama2", ["significantly", "better", "slightly", "unsure"], "tie"),
+        ("llama2", ["significantly", "better", "slightly", "negligibly"], "tie"),
         ("helpsteer3", ["much", "better", "slightly"], "about the same"),
     ],
 )
@@ -120,3 +120,25 @@ def test_the_number_of_queries_does_not_grow_with_the_completions(bobs, project,
     bobs.get(address)
     with django_assert_max_num_queries(20):
         assert len(bobs.get(address).context["cards"]) == 9
+
+
+def test_an_edit_begins_with_the_text_itself_where_the_raw_one_spells_signs_out(context, held):
+    texts = dict(zip(held.display_order, ["plain", "pay\u202elive", "word " * 10_001, "<b>"], strict=True))
+    for pk, text in texts.items():
+        held.comparison.completions.filter(pk=pk).update(text=text)
+    assert [card.original for card in context()["cards"]] == [None] * 4
+    assert [card.original for card in context(allow_edits=True)["cards"]] == [None, "pay\u202elive", None, None]
+
+
+def test_what_is_not_all_in_the_page_cannot_be_edited_there(bobs, project, held):
+    Project.objects.update(allow_edits=True)
+    held.comparison.completions.filter(pk=held.display_order[1]).update(text="word " * 10_001)
+    html = bobs.get(reverse("annotation:annotate", args=[project.slug])).content.decode()
+    assert html.count("data-too-long") == 1
+
+
+def test_the_page_says_when_what_it_begins_with_was_written(bobs, project, held):
+    address = reverse("annotation:annotate", args=[project.slug])
+    assert 'data-drafted-at=""' in bobs.get(address).content.decode()
+    bobs.post(reverse("annotation:draft", args=[held.pk]), {"rank_A": 1, "drafted_at": 1760000000123})
+    assert 'data-drafted-at="1760000000123"' in bobs.get(address).content.decode()

@@ -1,5 +1,7 @@
 """The whole of a text that is too long for the page."""
 
+import uuid
+
 import pytest
 from django.urls import reverse
 
@@ -56,3 +58,16 @@ def test_the_anonymous_sign_in_and_nobody_may_post(client, held, bob):
     assert client.get(address(held, "A")).url.startswith(reverse("login"))
     client.force_login(bob)
     assert client.post(address(held, "A")).status_code == 405
+
+
+def test_the_feedback_on_a_training_item_leads_to_the_whole_of_a_long_text(client, held, bob):
+    ids = sorted(held.display_order)
+    type(held.comparison).objects.update(purpose="training", known_ranking=[[pk] for pk in ids])
+    type(held).objects.update(purpose="training", slot=None)
+    client.force_login(bob)
+    sent = {"rank_A": 1, "rank_B": 2, "strength_1": "better", "request_key": uuid.uuid4()}
+    html = client.post(reverse("annotation:submit", args=[held.pk]), sent, follow=True).content.decode()
+    assert "as in the known answer" in html or "as the known answer" in html
+    assert "more characters, as plain text" in html
+    assert "more characters are not shown here" in html
+    assert address(held, letter_of(held, LONG)) in html

@@ -1,0 +1,191 @@
+"""Every page of the site, with something on it: nothing for axe-core to find, and nothing wider than the screen."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
+
+from annotation import actions
+from annotation.actions import reports, review
+from annotation.datasets.snapshots import freeze_snapshot
+from annotation.models import AssignmentState, JudgeKind, ProjectReport, Role
+from annotation.rules.marks import Mark
+from sampling.actions import create_sampling_run
+from sampling.models import PromptImport
+from tests.annotation.browser.pages import PHONE, assert_accessible
+from tests.annotation.judged import known, make_user
+from tests.training.rounds import launch_for_tests, make_policy, make_snapshot
+from training.models import StageKind
+
+DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
+
+# What answers to GET with something else than a page of its own: files, plain text, redirects, parts of pages.
+NO_PAGES = {
+    "annotation:annotators_csv", "annotation:comparison_text", "annotation:next_disagreement", "annotation:previous",
+    "annotation:project_try", "annotation:quality_status", "annotation:snapshot_download", "annotation:text",
+    "training:estimate",
+}  # fmt: skip
+POSTED = {
+    "annotation:ahead", "annotation:ask_another", "annotation:comparison_priority", "annotation:decide",
+    "annotation:draft", "annotation:flag", "annotation:flag_resolve", "annotation:guidelines_read",
+    "annotation:invitation_new",
+    "annotation:member_qualification", "annotation:quality_update", "annotation:renew", "annotation:skip",
+    "annotation:submit", "logout", "sampling:sampling_run_cancel", "sampling:sampling_run_retry",
+    "training:round_cancel", "training:round_retry",
+}  # fmt: skip
+PLAIN = [
+    "annotation:home", "annotation:project_new", "sampling:prompt_sets", "sampling:import_prompts", "sampling:models",
+    "sampling:register_model", "sampling:sampling_runs", "sampling:sampling_run_new", "training:rounds",
+    "training:round_new",
+]  # fmt: skip
+OF_A_PROJECT = [
+    "project", "project_settings", "project_pause", "fit", "open_comparisons", "members", "history",
+    "quality", "comparisons", "flags", "skips", "known_answers", "snapshots", "snapshot_new",
+]  # fmt: skip
+OF_A_COMPARISON = ["comparison", "comparison_withdraw", "known_answer"]
+OF_A_MEMBER = ["member", "member_remove"]
+OF_AN_ANNOTATOR = ["annotate", "answers", "guidelines"]
+OF_AN_ASSIGNMENT = ["assignment", "diff"]
+OTHERS = {
+    "annotation:annotator", "annotation:back_to_work", "annotation:feedback", "annotation:invitation_revoke",
+    "annotation:join", "annotation:snapshot", "login", "sampling:model_version", "sampling:prompt_import",
+    "sampling:prompt_set", "sampling:sampling_run", "training:round", "training:round_log",
+}  # fmt: skip
+
+
+def names(resolver, prefix=""):
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield f"{prefix}{pattern.name}"
+        elif pattern.namespace != "admin":
+            yield from names(pattern, f"{pattern.namespace}:" if pattern.namespace else prefix)
+
+
+def test_every_address_is_looked_at_or_is_no_page():
+    of_annotation = [OF_A_PROJECT, OF_A_COMPARISON, OF_A_MEMBER, OF_AN_ANNOTATOR, OF_AN_ASSIGNMENT]
+    known_names = {f"annotation:{name}" for group in of_annotation for name in group}
+    assert set(names(get_resolver())) == known_names | set(PLAIN) | OTHERS | NO_PAGES | POSTED
+
+
+def judge(project, annotator, *, best_first=True):
+    held = actions.claim_next(project=project, annotator=annotator)
+    groups = [[pk] for pk in sorted(held.display_order, reverse=not best_first)]
+    marks = {pk: Mark(aspects={aspect["key"]: 2 for aspect in project.aspects}) for pk in held.display_order}
+    answer = actions.Answer(groups, ["better"] * (len(groups) - 1), marks, rationale="It is true.", seconds_spent=40)
+    actions.submit_judgment(assignment=held, annotator=annotator, answer=answer, request_key=uuid.uuid4())
+    return held
+
+
+@pytest.fixture
+def busy(project, write, alice, bob, charlie):
+    """Two who disagree, a skip, a flag, each kind of known answer, a decision, an invitation, and computed figures."""
+    project.overlap, project.gold_percent, project.show_length = 2, 10, True
+    project.aspects = [{"key": "tone", "label": "Tone", "lowest": 0, "highest": 4, "low_label": "a", "high_label": "b"}]
+    project.defects = [{"key": "short", "label": "Too short"}]
+    actions.save_settings(project=project, by=alice)
+    actions.open_comparisons(project=project, completions=write(), k=4)
+    (disputed,) = project.comparisons.all()
+    actions.add_member(project=project, user=charlie, role=Role.REVIEWER, groups=["law", "a long name of a group"])
+    judge(project, bob)
+    judge(project, charlie, best_first=False)
+    actions.open_comparisons(project=project, completions=write(prompts=6), k=4)
+    actions.skip(
+        assignment=actions.claim_next(project=project, annotator=charlie), annotator=charlie,
+        reason="I cannot judge this, because I know nothing about it at all",
+    )  # fmt: skip
+    unseen = list(project.comparisons.filter(assignments__isnull=True))
+    for purpose, comparison in zip(("training", "gold", "qualification"), unseen, strict=False):
+        known(comparison, purpose).slots.all().delete()
+    review.open_review(comparison=disputed, reviewer=alice)
+    actions.raise_flag(assignment=disputed.assignments.get(annotator=bob), annotator=bob, note="Which capital?")
+    actions.publish_guidelines(project=project, text="Prefer *truth*, then brevity.", by=alice)
+    report = ProjectReport.objects.create(project=project, requested_at=timezone.now())
+    assert reports.compute_report(report=report)
+    return project
+
+
+def addresses(project, alice, bob, tmp_path):
+    """By who looks at them; and those for whom nobody is signed in."""
+
+    def of(name, *args):
+        return reverse(name if ":" in name or name == "login" else f"annotation:{name}", args=args)
+
+    disputed = project.comparisons.filter(flags__isnull=False).get()
+    gold = project.comparisons.get(purpose="gold")
+    member = project.memberships.get(user=bob)
+    invitation, token = actions.create_invitation(
+        project=project, role=Role.ANNOTATOR, expires_at=timezone.now() + timedelta(days=1), request_key=uuid.uuid4()
+    )
+    snapshot = freeze_snapshot(project=project, name="june", kinds=[JudgeKind.PERSON])
+    policy = make_policy(tmp_path / "policy")
+    trained = launch_for_tests("r1", policy, make_snapshot())
+    prompt_set = disputed.prompt.prompt_set
+    run = create_sampling_run(prompt_set=prompt_set, policies=[policy], n=2, enqueue=False)
+    rejected = [{"line": 7, "reason": "Not JSON", "content": "<script>alert(1)</script>"}]
+    imported = PromptImport.objects.create(
+        prompt_set=prompt_set, file_name="a.jsonl", added=4, rejected_count=1, rejected=rejected
+    )
+    training = judge(project, bob)  # the training item: it comes first
+    held = actions.claim_next(project=project, annotator=bob)
+    staff = [
+        *(of(name) for name in PLAIN),
+        of("project_new") + "?preset=instructgpt",
+        *(of(name, project.slug) for name in OF_A_PROJECT),
+        *(of(name, each.pk) for name in OF_A_COMPARISON for each in (disputed, gold)),
+        *(of(name, project.slug, member.pk) for name in OF_A_MEMBER),
+        of("annotator", project.slug, bob.pk),
+        of("back_to_work", gold.pk),
+        of("invitation_revoke", project.slug, invitation.pk),
+        of("snapshot", snapshot.pk),
+        of("sampling:model_version", policy.pk),
+        of("sampling:prompt_import", imported.pk),
+        of("sampling:prompt_set", prompt_set.pk),
+        of("sampling:sampling_run", run.pk),
+        of("training:round", trained.pk),
+        of("training:round_log", trained.pk, StageKind.SFT),
+    ]
+    own = [
+        of("home"),
+        *(of(name, project.slug) for name in OF_AN_ANNOTATOR),
+        *(of(name, held.pk) for name in OF_AN_ASSIGNMENT),
+        of("feedback", training.pk),
+        of("members", project.slug),  # 403
+        "/nothing/here/",  # 404
+    ]
+    assert training.purpose == "training"
+    assert held.state == AssignmentState.HELD
+    return {alice: staff, bob: own, make_user("dora"): [of("join", token)]}, [of("login"), of("join", token)]
+
+
+@pytest.mark.parametrize("options", [DESKTOP, {**PHONE, "color_scheme": "dark"}], ids=["desktop light", "phone dark"])
+def test_every_page_is_accessible_and_fits(new_page, live_server, busy, alice, bob, tmp_path, options):
+    of_users, public = addresses(busy, alice, bob, tmp_path)
+    found = []
+    for user, paths in of_users.items():  # one after the other: signing in ends the session before
+        page = new_page(user, "/", **options)
+        found += faults_of(page, live_server.url, paths)
+    page.context.clear_cookies()
+    found += faults_of(page, live_server.url, public)
+    assert found == []
+
+
+def faults_of(page, root, paths):
+    found = []
+    for path in paths:
+        response = page.goto(root + path)
+        if not page.url.endswith(path):
+            found.append(f"{path} leads to {page.url}")
+        for details in page.query_selector_all("main details"):
+            details.evaluate("each => { each.open = true; }")
+        try:
+            assert_accessible(page)
+        except AssertionError as error:
+            found.append(f"{path}: {error}")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > page.viewport_size["width"]:
+            found.append(f"{path} is {width} wide")
+        if response.status >= 400:
+            page.errors.clear()  # the browser logs them
+    return found
