@@ -15,7 +15,7 @@ help:
 	@echo "make demo        the whole loop with real parts, then the app in the browser (KEEP=0 ends after the table)"
 	@echo "make run         the app: web, workers, bundled PostgreSQL; Ctrl-C ends all (PORT=8000)"
 	@echo "make test        every test (JOBS=2 at once; the slow ones one at a time)"
-	@echo "make test-fast   without the slow ones"
+	@echo "make test-fast   without the slow ones and without a browser"
 	@echo "make bench-queue how fast the queue is, at up to 1,000,000 comparisons (SIZES, CLIENTS, CYCLES)"
 	@echo "make bench-queue-faults   100,000 judgments while leases run out and workers are killed (JUDGMENTS)"
 	@echo "make lint        style, layers, templates, missing migrations"
@@ -36,12 +36,12 @@ run: packages
 	@$(VENV) manage.py serve
 
 # Slow tests start engines and trainers that want the whole machine, so they come one at a time.
-test: packages-dev
-	$(VENV) -m pytest -n $(JOBS) -m "not slow" --timeout 300
+test: test-fast
+	$(VENV) -m pytest -n $(JOBS) -m "browser and not slow" --timeout 300
 	$(VENV) -m pytest -m slow --timeout 900
 
 test-fast: packages-dev
-	$(VENV) -m pytest -n $(JOBS) -m "not slow" --timeout 300
+	$(VENV) -m pytest -n $(JOBS) -m "not slow and not browser" --timeout 300
 
 # On a quiet machine: both want every core. They use a database of their own and write var/bench/queue.json.
 bench-queue: packages-dev
