@@ -69,10 +69,11 @@ def lock_and_held_by(*, project: Project, annotator_id: int) -> list[UUID]:
     comparisons.
     """
     with connection.cursor() as cursor:
-        # Two statements, one way to the database and back. The second sees what the first one waited for.
+        # Three statements, one way to the database and back. The last one sees what the one before waited for.
         parameters = {"family": LOCK_FAMILY, "key": annotator_id % 2**31}
         cursor.execute(sql.LOCK_AND_HELD, {**parameters, "annotator": annotator_id, "project": project.pk})
-        cursor.nextset()
+        while cursor.nextset():
+            pass
         return [pk for (pk,) in cursor]
 
 
