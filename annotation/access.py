@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 
 from annotation.models import Assignment, AssignmentPurpose, Comparison, Membership, Project, Role
+from annotation.rendering.plain import in_words
 from sampling.access import to_sign_in
 from sampling.models import SamplingRun
 
@@ -93,9 +94,9 @@ def sign_in_required(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except PermissionDenied as error:
-            return _in_words(str(error), 403)
+            return in_words(str(error), 403)
         except Http404:
-            return _in_words("This comparison is not there any more.", 404)
+            return in_words("This comparison is not there any more.", 404)
 
     return guarded
 
@@ -104,10 +105,6 @@ def _is_for_another(request: HttpRequest) -> bool:
     """Programs and pages from before this was asked do not say; then whoever is signed in is meant."""
     sent_for = request.POST.get("user", "") if is_background(request) else ""
     return sent_for not in ("", str(request.user.pk))
-
-
-def _in_words(words: str, status: int) -> HttpResponse:
-    return HttpResponse(words, status=status, content_type="text/plain; charset=utf-8")
 
 
 def member_required(view: View) -> View:

@@ -7,14 +7,14 @@ with the result. A message that comes twice finds the lock taken or the request 
 import logging
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from annotation import advisory_locks
 from annotation.models import Judgment, Project, ProjectReport
 
-LOCK_FAMILY = 7302  # the queue's is 7301; the second key is the project
 LOST_AFTER = timedelta(minutes=2)  # a request that nobody computes by then is announced again
 GIVE_UP_AFTER = timedelta(minutes=30)
 FRESH_FOR = timedelta(minutes=1)  # judgments come every second: a page that is looked at must not compute as often
@@ -107,21 +107,12 @@ def announce_waiting() -> None:
 
 def is_being_computed(report: ProjectReport) -> bool:
     """Whether some worker holds this report at this moment."""
-    with connection.cursor() as cursor:
-        # Looked up and not tried: whoever tries holds it for a moment, and a worker would go away.
-        cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
-            [LOCK_FAMILY, report.project_id % 2**31],
-        )
-        return cursor.fetchone()[0]
+    return advisory_locks.is_held(advisory_locks.Family.REPORT, report.project_id)
 
 
 def _lock(report: ProjectReport) -> bool:
     """Hold this report until the transaction ends, if nobody else does."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [LOCK_FAMILY, report.project_id % 2**31])
-        return cursor.fetchone()[0]
+    return advisory_locks.try_for(advisory_locks.Family.REPORT, report.project_id)
 
 
 def _fail(report: ProjectReport, reason: str) -> None:

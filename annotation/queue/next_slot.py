@@ -15,6 +15,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection
 from django.utils.crypto import salted_hmac
 
+from annotation import advisory_locks
 from annotation.models import (
     Assignment,
     Membership,
@@ -27,9 +28,6 @@ from annotation.models import (
 from annotation.queue import sql, whereabouts
 from annotation.queue.whereabouts import Place, Whereabouts
 from annotation.rules.display_order import display_order
-
-# The first half of the two-part key of PostgreSQL's advisory locks; the second is the annotator.
-LOCK_FAMILY = 7301
 
 
 @dataclass(frozen=True)
@@ -58,8 +56,7 @@ class TakenSlot:
 
 def one_at_a_time(*, annotator_id: int) -> None:
     """Let this annotator's other tabs wait until this transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql.LOCK, {"family": LOCK_FAMILY, "key": annotator_id % 2**31})
+    advisory_locks.wait_for(advisory_locks.Family.CLAIMS, annotator_id)
 
 
 def lock_and_held_by(*, project: Project, annotator_id: int) -> list[UUID]:
@@ -70,7 +67,7 @@ def lock_and_held_by(*, project: Project, annotator_id: int) -> list[UUID]:
     """
     with connection.cursor() as cursor:
         # Three statements, one way to the database and back. The last one sees what the one before waited for.
-        parameters = {"family": LOCK_FAMILY, "key": annotator_id % 2**31}
+        parameters = {"family": advisory_locks.Family.CLAIMS, "key": advisory_locks.key_of(annotator_id)}
         cursor.execute(sql.LOCK_AND_HELD, {**parameters, "annotator": annotator_id, "project": project.pk})
         while cursor.nextset():
             pass

@@ -11,10 +11,9 @@ from contextlib import contextmanager
 
 from django.db import connection, transaction
 
+from annotation import advisory_locks
 from annotation.models import Assignment, Project, Slot
 
-# The first half of the two-part key of PostgreSQL's advisory locks; the second is the project. 7301 and 7302 are taken.
-LOCK_FAMILY = 7303
 STEP = 20_000  # comparisons: about a second on a small machine
 MANY = 50_000  # more comparisons than this are fitted step by step, not while somebody waits for a form
 
@@ -109,8 +108,7 @@ FIT_STRETCH = [
 
 def one_change_at_a_time(project_id: int) -> None:
     """Let what others change about this project's slots wait until this transaction ends. Annotators do not wait."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK_FAMILY, project_id % 2**31])
+    advisory_locks.wait_for(advisory_locks.Family.SLOTS, project_id)
 
 
 def lock_slots(comparison_id: int) -> None:

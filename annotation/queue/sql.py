@@ -157,21 +157,19 @@ SELECT (SELECT count(*) FROM annotation_assignment AS given WHERE given.comparis
      WHERE shown.comparison_id = %(comparison)s)
 """  # noqa: S608 - a constant above
 
-LOCK = "SELECT pg_advisory_xact_lock(%(family)s, %(key)s)"
-
 # The order: what was opened first.
 # Nobody waits for the disk: a lease that is lost because the machine fails within the same second is taken anew, and
 # an answer, which is waited for, takes the lease that it was given under to the disk with it.
-LOCK_AND_HELD = f"""
+LOCK_AND_HELD = """
 SET LOCAL synchronous_commit = off;
-{LOCK};
+SELECT pg_advisory_xact_lock(%(family)s, %(key)s);
 SELECT assignment.id
 FROM annotation_assignment AS assignment
 JOIN annotation_comparison AS comparison ON comparison.id = assignment.comparison_id
 WHERE assignment.annotator_id = %(annotator)s AND assignment.state = 'held' AND assignment.purpose <> 'review'
   AND comparison.project_id = %(project)s
 ORDER BY assignment.created_at, assignment.id
-"""  # noqa: S608 - a constant above
+"""
 
 # The slots first and in one order, as everywhere: against deadlocks.
 LOCK_HELD_SLOTS = """

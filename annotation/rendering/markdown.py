@@ -83,11 +83,6 @@ def render(text: str, at_most: int = SHOWN_CHARACTERS) -> Rendered:
     return Rendered(html=_html(head), raw=spell_out(shown), rest=spell_out(rest), unshown=len(text) - len(shown))
 
 
-def show_bidi_controls(text: str) -> str:
-    """The text with its invisible direction marks and the like spelt out, so that what is read is what is there."""
-    return spell_out(text)
-
-
 def _cut(text: str) -> tuple[str, str]:
     if len(text) <= RENDERED_CHARACTERS:
         return text, ""

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count
+from django.db.models import Count, F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -81,11 +81,16 @@ def skips(request: HttpRequest, project: Project) -> HttpResponse:
     context = {
         "project": project,
         "may_manage": may_manage(request.user, project),
-        "by_reason": of_project.values("skip_reason").annotate(n=Count("pk")).order_by("-n", "skip_reason")[:20],
-        "by_annotator": of_project.values("annotator__username").annotate(n=Count("pk")).order_by("-n")[:50],
+        "by_reason": _counts(of_project, "skip_reason")[:20],
+        "by_annotator": _counts(of_project, "annotator__username")[:50],
         "page": Paginator(found, ON_A_PAGE).get_page(request.GET.get("page")),
         "reason": reason,
         "annotator": annotator,
         "query": f"&{urlencode(asked)}" if asked else "",
     }
     return render(request, "annotation/skips.html", context)
+
+
+def _counts(skipped: QuerySet[Assignment], by: str) -> QuerySet:
+    """How many of them have which value, the most frequent first."""
+    return skipped.order_by().values(value=F(by)).annotate(skips=Count("pk")).order_by("-skips", "value")

@@ -10,8 +10,9 @@ from itertools import zip_longest
 from typing import Any
 
 from annotation.models import Assignment, AssignmentState, Comparison, JudgeKind, Judgment, Project, Purpose
+from annotation.rendering.characters import spell_out
 from annotation.rendering.conversation import Turn, conversation
-from annotation.rendering.markdown import Rendered, render, show_bidi_controls
+from annotation.rendering.markdown import Rendered, render
 from annotation.review.listing import KINDS_OF_JUDGES
 from annotation.rules import marks
 from annotation.rules.diff import Piece, is_cut, word_diff
@@ -199,7 +200,7 @@ def _column(project: Project, judgment: Judgment, texts, edits, letters: Mapping
 
 
 def _edit(letter: str, before: str, after: str) -> EditShown:
-    before, after = show_bidi_controls(before), show_bidi_controls(after)
+    before, after = spell_out(before), spell_out(after)
     return EditShown(letter, word_diff(before, after), is_cut(before) or is_cut(after))
 
 

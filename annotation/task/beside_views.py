@@ -11,7 +11,8 @@ from django.views.decorators.http import require_GET, require_POST
 from annotation import actions
 from annotation.access import is_script, own_assignment, sign_in_required
 from annotation.models import AssignmentState
-from annotation.rendering.markdown import show_bidi_controls
+from annotation.rendering.characters import spell_out
+from annotation.rendering.plain import in_words
 from annotation.rules.diff import is_cut, word_diff
 from annotation.task.page import texts_shown
 
@@ -22,7 +23,7 @@ from annotation.task.page import texts_shown
 def diff(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Word by word, what two of the completions differ in: as written, so that nothing hides in the markdown."""
     found = own_assignment(request, pk)
-    texts = {letter: show_bidi_controls(text) for letter, text in texts_shown(found).items()}
+    texts = {letter: spell_out(text) for letter, text in texts_shown(found).items()}
     first, second = (request.GET.get(side) or letter for side, letter in zip("ab", texts, strict=False))
     if first not in texts or second not in texts:
         raise Http404(f"No two completions here are {first} and {second}. Choose from {', '.join(texts)}.")
@@ -51,7 +52,7 @@ def flag(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     except actions.AnswerRefused as error:
         refusal = str(error)
     if is_script(request):
-        return HttpResponse(refusal, status=422 if refusal else 204, content_type="text/plain; charset=utf-8")
+        return in_words(refusal, 422 if refusal else 204)
     if refusal:
         messages.error(request, refusal)
     else:

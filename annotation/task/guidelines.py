@@ -4,7 +4,8 @@ from functools import lru_cache
 from typing import Any
 
 from annotation.models import Membership, Project
-from annotation.rendering.markdown import render, show_bidi_controls
+from annotation.rendering.characters import spell_out
+from annotation.rendering.markdown import render
 from annotation.rules.diff import Piece, word_diff
 
 
@@ -29,4 +30,4 @@ def guidelines_shown(project: Project, membership: Membership | None) -> dict[st
 @lru_cache(maxsize=64)
 def changes_between(old: str, new: str) -> tuple[Piece, ...]:
     """Word by word, of the markdown as it was written. Kept: the same two are asked for with every comparison."""
-    return tuple(word_diff(show_bidi_controls(old), show_bidi_controls(new)))
+    return tuple(word_diff(spell_out(old), spell_out(new)))

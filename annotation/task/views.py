@@ -22,6 +22,7 @@ from annotation.access import (
 )
 from annotation.models import Assignment, AssignmentPurpose, AssignmentState, Comparison, Project
 from annotation.queue.next_slot import why_nothing
+from annotation.rendering.plain import in_words
 from annotation.rules.marks import MarksError
 from annotation.rules.ranking import RankingError
 from annotation.task.answer_form import AnswerForm
@@ -89,7 +90,7 @@ def submit(request: HttpRequest, pk: uuid.UUID) -> HttpResponseBase:
 
 
 def _refused_in_words(found: Assignment, form: AnswerForm, status: int) -> HttpResponse:
-    response = _plain(_reasons(form), status)
+    response = in_words(_reasons(form), status)
     if status == 422 or found.state == AssignmentState.SUBMITTED:  # it can be opened there, and put right
         response["Content-Location"] = found.get_absolute_url()
     return response
@@ -169,12 +170,8 @@ def _quietly(action, **arguments) -> HttpResponse:
     try:
         action(**arguments)
     except actions.LeaseLost as error:
-        return _plain(str(error), 409)
+        return in_words(str(error), 409)
     return HttpResponse(status=204)
-
-
-def _plain(words: str, status: int) -> HttpResponse:
-    return HttpResponse(words, status=status, content_type="text/plain; charset=utf-8")
 
 
 def _reasons(form: AnswerForm) -> str:

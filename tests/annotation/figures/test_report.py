@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation import actions, tasks
 from annotation.actions import reports
+from annotation.advisory_locks import Family
 from annotation.figures import report
 from annotation.models import AssignmentState, JudgeKind, ProjectReport, Purpose
 from tests.annotation.judged import judge, known, make_comparison, make_project, make_user
@@ -191,10 +192,10 @@ def test_while_one_worker_computes_another_leaves_it_alone(announced):
     other = connection.copy()
     try:
         with other.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [reports.LOCK_FAMILY, project.pk])
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [Family.REPORT, project.pk])
             assert reports.compute_report(report=asked) is False
             # Not by closing alone: the server notices that a little later.
-            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [reports.LOCK_FAMILY, project.pk])
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [Family.REPORT, project.pk])
     finally:
         other.close()
     assert reports.compute_report(report=asked) is True
