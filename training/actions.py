@@ -9,10 +9,11 @@ from django.db import IntegrityError, transaction
 from annotation.models import DatasetSnapshot
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion
-from training import launch_checks, round_plan
 from training import recipe as recipes
-from training.execution import execute_round
+from training.launching import launch_checks
 from training.models import Stage, StageState, TrainingRound
+from training.running import round_plan
+from training.running.execution import execute_round
 
 __all__ = ["announce", "cancel_round", "execute_round", "launch_round", "retry_round", "settle_stages"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from sampling import program_runs
 from tests.training import rounds
-from training import round_plan
+from training.running import round_plan
 
 
 @pytest.fixture(autouse=True)

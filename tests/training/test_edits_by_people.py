@@ -10,8 +10,9 @@ from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import JudgeKind
 from sampling.models import Completion, ModelVersion, Origin, SamplingRun
 from tests.annotation.judged import judge, make_comparison, make_project
-from training import cost, round_data
+from training.launching import cost
 from training.pipeline.preferences import read_pairs
+from training.running import round_data
 
 pytestmark = pytest.mark.django_db
 

@@ -53,7 +53,7 @@ def test_ctrl_c_cancels_the_round(asked, monkeypatch):
     def interrupted(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.execution.run_program", interrupted)
+    monkeypatch.setattr("training.running.execution.run_program", interrupted)
     with pytest.raises(CommandError, match="Cancelled"):
         run(**asked)
     assert TrainingRound.objects.get().state == TaskState.CANCELLED

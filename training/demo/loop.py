@@ -28,10 +28,10 @@ from sampling.kept_secrets import kept_secret
 from sampling.long_tasks import LongTask, TaskState
 from sampling.models import ModelVersion, PromptSet, SamplingRun
 from training import actions as training
-from training import figures
 from training.demo import table
 from training.demo.watching import watch
 from training.models import TrainingRound
+from training.watching import figures
 
 PROMPTS = Path(__file__).parent / "prompts.jsonl"
 NAME = "demo"

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 
-from training import figures
+from training.watching import figures
 
 register = template.Library()
 

@@ -15,8 +15,9 @@ from sampling.lifecycle import StaleState
 from sampling.long_tasks import TaskState
 from sampling.management.commands.register_model import model_named
 from sampling.management.progress import ShellCommand, advance, bar
-from training import actions, figures
+from training import actions
 from training.models import Stage, TrainingRound
+from training.watching import figures
 
 
 class StageBars:

@@ -16,10 +16,11 @@ from django.db.models import Avg
 from annotation.models import DatasetSnapshot
 from sampling import checkpoints
 from sampling.models import Completion, ModelVersion
-from training import estimates, launch_checks, round_data, round_plan
 from training import recipe as recipes
+from training.launching import estimates, launch_checks
 from training.models import StageKind, StageState, TrainingRound
-from training.progress import RoundProgress
+from training.running import round_data, round_plan
+from training.watching.progress import RoundProgress
 
 CHARACTERS_A_TOKEN = 4  # of English, for most tokenizers
 LOOKED_AT = 300  # prompts and comparisons: a mean needs no more

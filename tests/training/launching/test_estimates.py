@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from training.estimates import ENGINE_START_SECONDS, TRAINER_START_SECONDS, Counts, seconds_of
+from training.launching.estimates import ENGINE_START_SECONDS, TRAINER_START_SECONDS, Counts, seconds_of
 from training.recipe import load
 
 # What was measured below; the demo itself may be tuned without a word here.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training import charts
+from training.watching import charts
 
 
 def test_metrics_that_belong_together_share_their_axes():

@@ -7,7 +7,7 @@ from django.db.models import F
 
 from annotation.models import DatasetSnapshot
 from sampling.models import ModelVersion
-from training.launch_checks import MAX_NAME, train_pairs
+from training.launching.launch_checks import MAX_NAME, train_pairs
 from training.recipe import RECIPES
 
 

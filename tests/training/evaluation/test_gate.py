@@ -2,7 +2,7 @@
 
 import pytest
 
-from training import gate
+from training.evaluation import gate
 
 EVALUATION = {"win_rate": 0.7, "win_rate_low": 0.55, "mean_tokens_new": 60.0, "mean_tokens_old": 50.0}
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from sampling.engine import run_dir as files
 from sampling.long_tasks import TaskState
-from training import progress
 from training.models import StageState
+from training.watching import progress
 
 pytestmark = pytest.mark.django_db
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training import round_plan
 from training.models import StageKind
+from training.running import round_plan
 
 DIRECTORY = Path("/rounds/1")
 

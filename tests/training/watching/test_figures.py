@@ -3,8 +3,8 @@
 import pytest
 
 from tests.training.fake_stage import RESULTS
-from training import figures
 from training.models import StageKind
+from training.watching import figures
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from sampling.models import Prompt
 from tests.training import rounds
-from training import cost, progress
+from training.launching import cost
 from training.models import StageKind, StageState
+from training.watching import progress
 
 pytestmark = pytest.mark.django_db
 ALL = [kind.value for kind in StageKind]
@@ -35,7 +36,7 @@ def test_three_of_the_stages_leave_a_checkpoint_as_large_as_the_base(policy, sna
 
 
 def test_a_full_disk_is_told_before_the_round(policy, snapshot, monkeypatch):
-    monkeypatch.setattr("training.cost.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
+    monkeypatch.setattr("training.launching.cost.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
     assert "disk is too full" in cost.of_form(asked(policy, snapshot)).problems[0]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from annotation.models import DatasetSnapshot
 from sampling import checkpoints
 from sampling.models import ModelRole, ModelVersion
-from training import round_plan
 from training.models import StageKind, TrainingRound
+from training.running import round_plan
 
 MAX_NAME = 100  # room for "-reward" in the names of the model versions
 
@@ -60,3 +60,8 @@ def pairs_needed(recipe: Mapping[str, Any]) -> int:
     """What its stages that learn from pairs ask for. They refuse fewer themselves, but only after minutes."""
     asking = (StageKind.REWARD_MODEL, StageKind.DPO)
     return max((recipe[kind]["least_rows"] for kind in asking if kind in recipe), default=1)
+
+
+def can_launch() -> bool:
+    """Whether there is a policy to start from and a snapshot to learn from."""
+    return ModelVersion.objects.policies().exists() and DatasetSnapshot.objects.exists()

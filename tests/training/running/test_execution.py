@@ -10,8 +10,9 @@ from django.db import OperationalError, connection
 from sampling.long_tasks import TaskState
 from sampling.models import ModelRole, ModelVersion
 from tests.training.rounds import make_prompt, order, told
-from training import actions, execution, round_data
+from training import actions
 from training.models import StageKind, StageState, TrainingRound
+from training.running import execution, round_data
 
 pytestmark = pytest.mark.django_db
 ALL = [kind.value for kind in StageKind]

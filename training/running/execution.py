@@ -31,9 +31,10 @@ from sampling.program_runs import (
     run_program,
     worker_stopping,
 )
-from training import gate, round_plan
+from training.evaluation import gate
 from training.models import Stage, StageKind, StageState, TrainingRound
-from training.round_data import write_data
+from training.running import round_plan
+from training.running.round_data import write_data
 
 log = logging.getLogger(__name__)
 

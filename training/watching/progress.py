@@ -17,8 +17,8 @@ from django.utils import timezone
 from sampling.durations import duration
 from sampling.engine import run_dir as files
 from sampling.long_tasks import TaskState
-from training import figures
 from training.models import Stage, StageKind, StageState, TrainingRound
+from training.watching import figures
 
 LOG_BYTES = 128 * 1024
 # Colours and cursor movements, which a terminal would act on and a page would show as rubbish.

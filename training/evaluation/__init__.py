@@ -1,0 +1,1 @@
+"""Whether the new policy is better, and may be published."""

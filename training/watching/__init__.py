@@ -1,0 +1,1 @@
+"""While a round runs and after it: progress, curves, figures in words."""
