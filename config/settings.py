@@ -113,6 +113,8 @@ CELERY_BEAT_SCHEDULE = {
     for name in ("sampling.tasks.reap", "annotation.tasks.reap", "training.tasks.reap")
 }
 # For the rounds' programs: the device that the packages of this environment are for.
+# Where training curves go beside TensorBoard's files, which are always written: "wandb", "trackio", or both.
+TRACKERS = os.environ.get("WHETSTONE_TRACKERS", "").replace(",", " ").split()
 HAS_GPU = bootstrap.device_of(
     bootstrap.Stamp(Path(sys.prefix) / bootstrap.STAMP), os.environ.get("WHETSTONE_DEVICE", "")
 ) == "gpu"  # fmt: skip

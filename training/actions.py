@@ -1,6 +1,7 @@
 """Launching rounds, cancelling them and trying them again. What a round does once it runs is in ``execution``."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,7 +12,7 @@ from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion
 from training import recipe as recipes
 from training.launching import launch_checks
-from training.models import Stage, StageState, TrainingRound
+from training.models import DemonstrationSet, Stage, StageState, TrainingRound
 from training.running import round_plan
 from training.running.execution import execute_round
 
@@ -24,19 +25,28 @@ def launch_round(
     base_policy: ModelVersion,
     snapshot: DatasetSnapshot,
     recipe: str,
+    changes: Mapping[str, Any] | None = None,
     seed: int = 17,
+    previous: TrainingRound | None = None,
+    demonstrations: DemonstrationSet | None = None,
+    cloned_from: TrainingRound | None = None,
     created_by: Any = None,
     request_key: uuid.UUID | None = None,
     enqueue: bool = True,
 ) -> TrainingRound:
     """A new round with its stages, queued; or, for a ``request_key`` that was seen before, the round it made.
 
-    ``recipe`` is the name of one in training/recipes, or a TOML file's path. Raises ValidationError with a message
-    for each field that a person must mend. With ``enqueue=False`` no worker is told: the caller executes it.
+    ``recipe`` is the name of one in training/recipes, or a TOML file's path; ``changes`` are laid over it, by section.
+    ``previous`` is the round of the schedule that this one follows. Raises ValidationError with a message for each
+    field that a person must mend. With ``enqueue=False`` no worker is told: the caller executes it.
     """
     if request_key and (known := TrainingRound.objects.filter(request_key=request_key).first()):
         return known
-    resolved = _checked(name=name, base_policy=base_policy, snapshot=snapshot, recipe=recipe)
+    number = previous.number + 1 if previous else 1
+    schedule = _checked(
+        name=name, base_policy=base_policy, snapshot=snapshot, recipe=recipe, changes=changes, number=number
+    )
+    resolved = schedule.of_round(number).resolved()
     try:
         with transaction.atomic():
             round = TrainingRound.objects.create(
@@ -45,7 +55,13 @@ def launch_round(
                 snapshot=snapshot,
                 recipe_name=resolved["name"],
                 recipe=resolved,
+                schedule=schedule.resolved(),
+                changes=dict(changes or {}),
                 seed=seed,
+                number=number,
+                previous=previous,
+                demonstrations=demonstrations,
+                cloned_from=cloned_from,
                 created_by=created_by,
                 request_key=request_key or uuid.uuid4(),
             )
@@ -101,12 +117,22 @@ def _announce_on_commit(round: TrainingRound) -> None:
     transaction.on_commit(lambda: announce(round), robust=True)
 
 
-def _checked(*, name: str, base_policy: ModelVersion, snapshot: DatasetSnapshot, recipe: str) -> dict[str, Any]:
-    """The resolved recipe; or a ValidationError that tells each field what is wrong with it."""
+def _checked(
+    *,
+    name: str,
+    base_policy: ModelVersion,
+    snapshot: DatasetSnapshot,
+    recipe: str,
+    changes: Mapping[str, Any] | None,
+    number: int,
+) -> recipes.Recipe:
+    """The whole recipe; or a ValidationError that tells each field what is wrong with it."""
     errors: dict[str, str] = {}
     resolved: dict[str, Any] = {}
+    schedule = None
     try:
-        resolved = recipes.load(recipe).resolved()
+        schedule = recipes.load(recipe, changes)
+        resolved = schedule.of_round(number).resolved()
     except recipes.RecipeError as error:
         errors["recipe"] = str(error)
     problems = {
@@ -115,6 +141,6 @@ def _checked(*, name: str, base_policy: ModelVersion, snapshot: DatasetSnapshot,
         "snapshot": launch_checks.snapshot_problem(snapshot, resolved),
     }
     errors |= {field: problem for field, problem in problems.items() if problem}
-    if errors:
+    if errors or schedule is None:
         raise ValidationError(errors)
-    return resolved
+    return schedule

@@ -31,6 +31,7 @@ PROGRESS = "progress.json"
 METRICS = "metrics.jsonl"
 RESULT = "result.json"
 ERROR = "error.json"
+PROVENANCE = "provenance.json"
 
 # Set in a program's environment by whoever started it, to the run directory; inherited by all that it starts.
 STARTED_FOR = "WHETSTONE_RUN_DIR"
@@ -211,6 +212,11 @@ def read_progress(run_dir: Path | str) -> dict[str, Any] | None:
 def read_result(run_dir: Path | str) -> dict[str, Any] | None:
     """Return the result, or None while there is none."""
     return _read_json_object(Path(run_dir) / RESULT)
+
+
+def read_provenance(run_dir: Path | str) -> dict[str, Any] | None:
+    """Return what the program said that it ran with: code, libraries, hardware; None if it said nothing."""
+    return _read_json_object(Path(run_dir) / PROVENANCE)
 
 
 def read_error(run_dir: Path | str) -> dict[str, Any] | None:

@@ -46,16 +46,25 @@ RULES: Mapping[str, _Rule] = {
     "min_win_rate": _Rule("win rate over the old policy", ">=", _figure("win_rate")),
     "min_length_ratio": _Rule("mean length, new policy to old", ">=", _length_ratio),
     "max_length_ratio": _Rule("mean length, new policy to old", "<=", _length_ratio),
+    "min_length_controlled_win_rate": _Rule("length-controlled win rate", ">=", _figure("length_controlled_win_rate")),
+    "max_perplexity_ratio": _Rule("perplexity on held-out text, new policy to old", "<=", _figure("perplexity_ratio")),
+    "max_task_drop": _Rule("largest drop of a harness task, in standard errors", "<=", _figure("largest_drop")),
 }
 
 
-def judged(*, conditions: Mapping[str, float | None] | None, evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
+def judged(
+    *,
+    conditions: Mapping[str, Any] | None,
+    evaluation: Mapping[str, Any] | None,
+    harness: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The report: ``{"passed", "reason", "conditions": [...]}``. ``conditions`` is the recipe's gate section.
 
     Raises KeyError for a condition that has no rule here: a gate that ignored one would be open.
     """
-    asked = {name: value for name, value in (conditions or {}).items() if value is not None}
-    report = [_judge(name, threshold, evaluation or {}) for name, threshold in asked.items()]
+    asked = {name: value for name, value in (conditions or {}).items() if value is not None and name != "rounds"}
+    figures = {**(evaluation or {}), **(harness or {})}
+    report = [_judge(name, threshold, figures) for name, threshold in asked.items()]
     passed = bool(report) and all(condition.passed for condition in report)
     return {
         "passed": passed,

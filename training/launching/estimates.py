@@ -6,7 +6,18 @@ order, not the right minute. Nothing is known here of what else the machine is d
 
 from dataclasses import dataclass
 
-from training.recipe import Dpo, Evaluate, PairTraining, Recipe, RejectionSampling, RewardModel, Sft, Training
+from training.recipe import (
+    Demonstrations,
+    Dpo,
+    Evaluate,
+    Harness,
+    PairTraining,
+    Recipe,
+    RejectionSampling,
+    RewardModel,
+    Sft,
+    Training,
+)
 
 # Useful arithmetic per second. Two cores read 1,900 tokens/s through the layers: 1900 * 2 * 135e6 / 2 for each.
 FLOPS_OF_A_CORE = 2.6e11
@@ -52,14 +63,14 @@ def seconds_of(recipe: Recipe, counts: Counts) -> dict[str, float]:
 
 def _seconds(section: object, recipe: Recipe, counts: Counts) -> float:
     match section:
-        case RewardModel():
+        case RewardModel():  # a judge model is one
             held_out = _passes(counts, rows=2 * counts.pairs_eval, work=FORWARD)
             return TRAINER_START_SECONDS + _training(section, counts, rows=2 * _pairs(section, counts)) + held_out
         case RejectionSampling():
             rows = counts.prompts_train * section.candidates
             sampled = _sampling(counts, tokens=rows * _written(counts, section.max_tokens))
             return sampled + _passes(counts, rows=rows, work=FORWARD)
-        case Sft():
+        case Sft() | Demonstrations():
             trained = _training(section, counts, rows=counts.prompts_train)
             return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * trained
         case Dpo():
@@ -71,6 +82,8 @@ def _seconds(section: object, recipe: Recipe, counts: Counts) -> float:
             one_policy = _sampling(counts, tokens=rows * _written(counts, section.max_tokens))
             scored = _passes(counts, rows=2 * rows, work=FORWARD) if recipe.reward_model else 0.0
             return 2 * one_policy + scored
+        case Harness():
+            return 2 * TRAINER_START_SECONDS
         case _:
             raise TypeError(f"No estimate for {section!r}.")
 

@@ -18,19 +18,18 @@ from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
 from sampling.engine.run_dir import main
+from training.pipeline.arguments import adapter, training_arguments
 from training.pipeline.batching import order_by_length
 from training.pipeline.preferences import Pair, read_pairs, refuse_too_few, select
 from training.pipeline.trainers import (
     Reporter,
     Stage,
     WeightWatch,
-    adapter,
     conversation_lengths,
     final_loss,
     load_policy,
     load_tokenizer,
     save_checkpoint,
-    training_arguments,
 )
 from training.recipe import Dpo
 
@@ -115,8 +114,8 @@ def _left_open(completion: list[int], end: int) -> list[int]:
 def make_trainer(stage: Stage, recipe: Dpo, tokenizer, pairs: list[Pair]) -> DPOTrainer:
     """TRL's trainer on these pairs, in this order; it computes the reference before it returns."""
     terms = {"loss_type": ["sigmoid"]}
-    if recipe.sft_weight:
-        terms = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, recipe.sft_weight]}
+    if recipe.nll_weight:
+        terms = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, recipe.nll_weight]}
     config = DPOConfig(
         **training_arguments(recipe, rows=len(pairs), stage=stage),
         beta=recipe.beta,

@@ -134,7 +134,7 @@ def with_rewards(meetings: Sequence[Meeting], scorer: Scorer) -> list[Meeting]:
 
 def judge_of(recipe: Evaluate, *, seed: int) -> Verdict:
     """The judge that the recipe names: 1.0 where the new policy wins, 0.0 where it loses, 0.5 for a tie."""
-    match recipe.judge:
+    match recipe.judges[0]:
         case "simulated":
             return lambda meeting: simulated.verdict(
                 meeting.prompt.messages, meeting.new.text, meeting.old.text, seed=seed
@@ -184,7 +184,7 @@ def _result(
         prompts=met,
         completions=len(meetings),
         skipped=len(prompts) - met,
-        judge=recipe.judge,
+        judge=recipe.judges[0],
         win_rate=judged.value,
         win_rate_low=judged.low,
         win_rate_high=judged.high,

@@ -17,6 +17,7 @@ from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import suppress_seqcls_warning
 
 from sampling.engine.run_dir import main
+from training.pipeline.arguments import adapter, training_arguments, working_dtype
 from training.pipeline.batching import order_by_length
 from training.pipeline.intervals import wilson
 from training.pipeline.preferences import Pair, read_pairs, refuse_too_few, select, select_held_out
@@ -25,15 +26,12 @@ from training.pipeline.trainers import (
     Reporter,
     Stage,
     WeightWatch,
-    adapter,
     check_model_is_there,
     conversation_lengths,
     final_loss,
     freeze_embeddings,
     load_tokenizer,
     save_checkpoint,
-    training_arguments,
-    working_dtype,
 )
 from training.recipe import RewardModel
 
@@ -116,7 +114,7 @@ def make_trainer(stage: Stage, recipe: RewardModel, tokenizer, pairs: list[Pair]
     return RewardTrainer(
         model=model,
         args=config,
-        train_dataset=Dataset.from_list([as_row(pair, margins=recipe.margins) for pair in pairs]),
+        train_dataset=Dataset.from_list([as_row(pair, margins=recipe.margins != "none") for pair in pairs]),
         processing_class=tokenizer,
         peft_config=adapter(recipe, task="SEQ_CLS"),
         callbacks=[Reporter(stage)],

@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from training.pipeline.arguments import can_bf16
 from training.pipeline.preferences import Messages
-from training.pipeline.trainers import can_bf16, check_model_is_there, load_tokenizer
+from training.pipeline.trainers import check_model_is_there, load_tokenizer
 
 
 class Scorer:

@@ -16,19 +16,18 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from sampling.engine.run_dir import RunDirError, main
+from training.pipeline.arguments import adapter, training_arguments
 from training.pipeline.batching import order_by_length
 from training.pipeline.preferences import Messages, read_rows, refuse_too_few
 from training.pipeline.trainers import (
     Reporter,
     Stage,
     WeightWatch,
-    adapter,
     conversation_lengths,
     final_loss,
     load_policy,
     load_tokenizer,
     save_checkpoint,
-    training_arguments,
 )
 from training.recipe import Sft
 

@@ -1,12 +1,10 @@
-"""What the three training stages have in common: from a recipe to TRL's words, progress, and the
-checkpoint.
+"""What the training stages have in common: what they are told, progress, and the checkpoint.
 
 TRL's names are used here and in the stages only. What was left out: resuming inside a stage (a stage that
 was killed starts again, from its inputs), trackers, and checkpoints along the way: they hold pickles, and
 resuming DPO from one resets a LoRA adapter.
 """
 
-import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -18,10 +16,10 @@ import datasets
 import torch
 import transformers
 import trl.trainer.utils
-from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, TrainerCallback
 
 from sampling.engine.run_dir import METRICS, Progress, RunDirError, append_metrics, read_stage
+from training.pipeline.arguments import working_dtype
 from training.pipeline.preferences import Messages
 from training.recipe import Training
 
@@ -77,23 +75,6 @@ def prepare_libraries(seed: int) -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def can_bf16() -> bool:
-    """Whether bf16 is fast here: on a CPU that computes in it (twice as fast as fp32), or a GPU that does."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
-def working_dtype(recipe: Training) -> torch.dtype:
-    """The type that the policy's weights have while it trains.
-
-    A small step is lost when it is added to a bf16 weight (eight bits of precision), so trained weights are
-    kept in 32 bits and computed with in bf16 (autocast). Under LoRA the adapters are in 32 bits and the
-    base, which does not move, need not be.
-    """
-    return torch.bfloat16 if recipe.method == "lora" and can_bf16() else torch.float32
-
-
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     """The policy's tokenizer; it must have a chat template, and is given a padding token if it has none."""
     check_model_is_there(path)
@@ -143,53 +124,6 @@ def conversation_lengths(tokenizer: PreTrainedTokenizerBase, conversations: Sequ
     if not conversations:
         return []
     return [len(ids) for ids in tokenizer.apply_chat_template(list(conversations), return_dict=False)]
-
-
-def training_arguments(recipe: Training, *, rows: int, stage: Stage) -> dict[str, Any]:
-    """The arguments that all of TRL's configs share."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    accumulation = max(1, recipe.batch // (recipe.micro_batch * processes))
-    batches = math.ceil(rows / (recipe.micro_batch * processes))
-    steps = math.ceil(math.ceil(batches / accumulation) * recipe.epochs)
-    return {
-        "output_dir": str(stage.run_dir / "trainer"),
-        "seed": stage.seed,
-        "per_device_train_batch_size": recipe.micro_batch,
-        "gradient_accumulation_steps": accumulation,
-        "num_train_epochs": recipe.epochs,
-        "train_sampling_strategy": "sequential",  # the rows come ordered: see batching
-        "learning_rate": recipe.learning_rate,
-        "lr_scheduler_type": "cosine_with_min_lr",
-        "lr_scheduler_kwargs": {"min_lr_rate": recipe.end_share},
-        # At most half of a short run: warming up is not training.
-        "warmup_steps": min(steps // 2, max(recipe.least_warmup_steps, math.ceil(recipe.warmup_share * steps))),
-        "weight_decay": recipe.weight_decay,
-        "max_grad_norm": recipe.max_grad_norm,
-        "max_length": recipe.max_length,
-        "gradient_checkpointing": recipe.gradient_checkpointing,
-        "bf16": can_bf16(),
-        "use_cpu": not torch.cuda.is_available(),
-        "dataloader_pin_memory": torch.cuda.is_available(),
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "report_to": [],
-        "disable_tqdm": True,
-    }
-
-
-def adapter(recipe: Training, *, task: str) -> LoraConfig | None:
-    """PEFT's words for LoRA on every linear layer; None for full training. `task` is CAUSAL_LM or SEQ_CLS."""
-    if recipe.method == "full":
-        return None
-    return LoraConfig(
-        r=recipe.lora_rank,
-        lora_alpha=recipe.lora_alpha,
-        lora_dropout=recipe.lora_dropout,
-        target_modules="all-linear",
-        task_type=task,
-        # The reward head starts at random and is one row: it is trained whole and saved.
-        modules_to_save=["score"] if task == "SEQ_CLS" else None,
-    )
 
 
 class Reporter(TrainerCallback):

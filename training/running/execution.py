@@ -34,6 +34,7 @@ from sampling.program_runs import (
 from training.evaluation import gate
 from training.models import Stage, StageKind, StageState, TrainingRound
 from training.running import round_plan
+from training.running.places import CHECKPOINT, Places, places_of
 from training.running.round_data import write_data
 
 log = logging.getLogger(__name__)
@@ -101,19 +102,13 @@ def _run_stages(round: TrainingRound, on_progress: OnProgress | None) -> None:
     checkpoints.check_present(round.base_policy.location)
     with kept_alive(round):
         data = write_data(round=round)
-    stages = list(round.stages.order_by("position"))
-    places = round_plan.Places(
-        base_policy=round.base_policy.location,
-        data=data,
-        run_dirs={StageKind(stage.kind): stage.run_dir for stage in stages},
-    )
-    for stage in stages:
+    for stage in round.stages.order_by("position"):
         if stage.state != StageState.FINISHED:
             _go_on_or_stop(round, done=0, total=0, phase=stage.get_kind_display())
-            _run_stage(round, stage, places, on_progress)
+            _run_stage(round, stage, places_of(round, data), on_progress)
 
 
-def _run_stage(round: TrainingRound, stage: Stage, places: round_plan.Places, on_progress: OnProgress | None) -> None:
+def _run_stage(round: TrainingRound, stage: Stage, places: Places, on_progress: OnProgress | None) -> None:
     kind = StageKind(stage.kind)
     told = round_plan.stage_file(kind, recipe=round.recipe, seed=round.seed, places=places)
     outcome = _ended_unseen(stage, told)
@@ -183,7 +178,14 @@ def _stage_finished(round: TrainingRound, stage: Stage, result: dict[str, Any]) 
         _hold(round)
         if stage.state != StageState.RUNNING:  # its result was found, not waited for
             stage.move_to(StageState.RUNNING)
-        stage.move_to(StageState.FINISHED, finished_at=timezone.now(), result=result, failure="", model_version=version)
+        stage.move_to(
+            StageState.FINISHED,
+            finished_at=timezone.now(),
+            result=result,
+            failure="",
+            provenance=files.read_provenance(stage.run_dir),
+            model_version=version,
+        )
 
 
 def _registered(round: TrainingRound, stage: Stage) -> ModelVersion | None:
@@ -191,16 +193,24 @@ def _registered(round: TrainingRound, stage: Stage) -> ModelVersion | None:
     name = round_plan.model_name(round.name, StageKind(stage.kind))
     if name is None:
         return None
-    is_reward = stage.kind == StageKind.REWARD_MODEL
+    is_reward = stage.kind in (StageKind.REWARD_MODEL, StageKind.JUDGE_MODEL)
     return register_model(
         name=name,
-        location=str(stage.run_dir / round_plan.CHECKPOINT),
+        location=str(stage.run_dir / CHECKPOINT),
         role=ModelRole.REWARD if is_reward else ModelRole.POLICY,
-        parent=round.base_policy if is_reward else _newest_policy(round) or round.base_policy,
+        parent=_started_from(round, stage),
         publish=False,
         notes=f"Made by the stage {stage.get_kind_display()} of round {round.name}.",
         on_progress=_leave_with_worker,
     )
+
+
+def _started_from(round: TrainingRound, stage: Stage) -> ModelVersion:
+    """The version whose weights the stage's program was told to begin with."""
+    location = files.read_stage(stage.run_dir)["inputs"]["policy"]
+    if location == round.base_policy.location:
+        return round.base_policy
+    return ModelVersion.objects.policies().filter(location=location).earliest("created_at")
 
 
 def _leave_with_worker(done: int, total: int) -> None:
@@ -211,9 +221,8 @@ def _leave_with_worker(done: int, total: int) -> None:
 
 def _finish(round: TrainingRound) -> None:
     """Ask the gate, publish the policy when it passes, and end the round: all of it or nothing."""
-    evaluation = round.stages.filter(kind=StageKind.EVALUATE).values_list("result", flat=True).first()
     policy = _newest_policy(round)
-    report = gate.judged(conditions=round.recipe.get("gate"), evaluation=evaluation) if policy else None
+    report = gate.judged(conditions=round.recipe.get("gate"), **_measured(round)) if policy else None
     with transaction.atomic():
         _hold(round)
         if report and report["passed"]:
@@ -222,9 +231,16 @@ def _finish(round: TrainingRound) -> None:
         round.end(TaskState.FINISHED, policy=policy, gate_report=report, phase="")
 
 
+def _measured(round: TrainingRound) -> dict[str, Any]:
+    """What the gate looks at; None for what was not measured."""
+    results = dict(round.stages.values_list("kind", "result"))
+    return {"evaluation": results.get(StageKind.EVALUATE), "harness": results.get(StageKind.HARNESS)}
+
+
 def _newest_policy(round: TrainingRound) -> ModelVersion | None:
     """What the last finished training stage made."""
-    trained = round.stages.filter(kind__in=[StageKind.SFT, StageKind.DPO], model_version__isnull=False)
+    policies = [StageKind.DEMONSTRATIONS, StageKind.SFT, StageKind.DPO]
+    trained = round.stages.filter(kind__in=policies, model_version__isnull=False)
     stage = trained.order_by("-position").select_related("model_version").first()
     return stage.model_version if stage else None
 

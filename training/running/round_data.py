@@ -14,6 +14,7 @@ from annotation.datasets import exports
 from annotation.models import DatasetSnapshot
 from sampling.models import Prompt, Split
 from training.models import TrainingRound
+from training.running import round_plan
 
 
 def write_data(*, round: TrainingRound) -> Path:
@@ -26,13 +27,15 @@ def write_data(*, round: TrainingRound) -> Path:
     partial = round.run_dir / f".data-{round.claim}"
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        exports.write_export(snapshot=round.snapshot, directory=partial, rows="majority")
+        partial.mkdir()
+        for judges in round_plan.judges_in(round.recipe):
+            exports.write_export(snapshot=round.snapshot, directory=partial / judges, rows="majority")
+            _leave_out_held_out_pairs(partial / judges / "train.jsonl", snapshot=round.snapshot)
+            # The export leaves out an empty split; a stage that has no pairs to read says so itself.
+            (partial / judges / "eval.jsonl").touch()
         train, held_out = prompts_of(round.snapshot)
         _write_prompts(partial / "prompts_train.jsonl", train)
         _write_prompts(partial / "prompts_eval.jsonl", held_out)
-        _leave_out_held_out_pairs(partial / "train.jsonl", snapshot=round.snapshot)
-        # The export leaves out an empty split; a stage that has no pairs to read says so itself.
-        (partial / "eval.jsonl").touch()
         partial.rename(directory)
     except OSError:
         if not directory.is_dir():  # else another worker was first, with the same bytes

@@ -3,86 +3,120 @@
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
 from django.conf import settings
 
 from training.models import StageKind
-
-CHECKPOINT = "checkpoint"
+from training.running.places import CHECKPOINT, Places
 
 # Under accelerate launch: what trains, and so may one day run on many devices. The two others hold vLLM engines,
 # which spread themselves.
-LAUNCHED_BY_ACCELERATE = frozenset({StageKind.REWARD_MODEL, StageKind.SFT, StageKind.DPO})
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a round's stages find what they read: the base policy, the data, and each other."""
-
-    base_policy: str  # a directory, or a hub id
-    data: Path
-    run_dirs: Mapping[str, Path]  # by kind: only the stages that this round has
-
-    def checkpoint(self, kind: StageKind) -> str:
-        return str(self.run_dirs[kind] / CHECKPOINT)
-
-    def newest_policy(self, *kinds: StageKind) -> str:
-        """The checkpoint of the last of ``kinds`` that the round has, else the base policy."""
-        trained = [self.checkpoint(kind) for kind in kinds if kind in self.run_dirs]
-        return trained[-1] if trained else self.base_policy
+LAUNCHED_BY_ACCELERATE = frozenset(
+    {StageKind.DEMONSTRATIONS, StageKind.REWARD_MODEL, StageKind.JUDGE_MODEL, StageKind.SFT, StageKind.DPO}
+)
 
 
 def kinds_of(recipe: Mapping[str, Any]) -> list[StageKind]:
-    """The stages of a resolved recipe, in the order in which they run."""
-    return [kind for kind in StageKind if recipe.get(kind.value)]
+    """The stages of a round's resolved recipe, in the order in which they run. Every round begins with a check."""
+    return [kind for kind in StageKind if kind == StageKind.CHECK or recipe.get(kind.value)]
 
 
-def inputs_of(kind: StageKind, places: Places) -> dict[str, str]:
+def inputs_of(kind: StageKind, places: Places, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What a stage's program is told to read. Eval prompts and pairs reach no stage that trains a policy."""
-    has_reward = StageKind.REWARD_MODEL in places.run_dirs
+    section = recipe.get(kind.value, {})
+    started = places.newest_policy(StageKind.DEMONSTRATIONS)
     match kind:
+        case StageKind.CHECK:
+            return _inputs_of_check(places, recipe)
+        case StageKind.DEMONSTRATIONS:
+            return {"policy": places.base_policy, "rows": places.demonstrations}
         case StageKind.REWARD_MODEL:
+            train, held_out = _pairs(places, section)
             return {
-                "policy": places.base_policy,
-                "pairs_train": str(places.data / "train.jsonl"),
-                "pairs_eval": str(places.data / "eval.jsonl"),
+                "policy": started,
+                "pairs_train": train,
+                "pairs_eval": held_out,
+                "rivals": list(places.rewards),
+                "caches": str(places.caches),
             }
+        case StageKind.JUDGE_MODEL:
+            train, held_out = _pairs(places, section)
+            # The other way round: what judges the policy learns from prompts that no policy and no selector saw.
+            return {"policy": started, "pairs_train": held_out, "pairs_eval": train, "rivals": []}
         case StageKind.REJECTION_SAMPLING:
             return {
-                "policy": places.base_policy,
-                "reward": places.checkpoint(StageKind.REWARD_MODEL),
+                "policy": started,
+                "reward": places.best_reward,
                 "prompts": str(places.data / "prompts_train.jsonl"),
+                "pool": list(places.pool) if section.get("pool") == "all_rounds" else [],
+                "caches": str(places.caches),
             }
         case StageKind.SFT:
+            from_base = section.get("start_from") == "base"
             kept = places.run_dirs[StageKind.REJECTION_SAMPLING] / "kept.jsonl"
-            return {"policy": places.base_policy, "rows": str(kept)}
+            return {"policy": places.schedule_base if from_base else started, "rows": str(kept)}
         case StageKind.DPO:
-            return {
-                "policy": places.newest_policy(StageKind.SFT),
-                "pairs_train": str(places.data / "train.jsonl"),
-            }
+            train, _ = _pairs(places, section)
+            newest = places.newest_policy(StageKind.DEMONSTRATIONS, StageKind.SFT)
+            return {"policy": newest, "pairs_train": train, "caches": str(places.caches)}
         case StageKind.EVALUATE:
-            reward = {"reward": places.checkpoint(StageKind.REWARD_MODEL)} if has_reward else {}
-            return {
-                "policy_new": places.newest_policy(StageKind.SFT, StageKind.DPO),
-                "policy_old": places.base_policy,
-                "prompts": str(places.data / "prompts_eval.jsonl"),
-                **reward,
+            given = {
+                "reward": places.independent_reward,
+                "reward_selector": places.best_reward,
+                "judge_policy": places.judge_policy,
             }
+            return {
+                **_old_and_new(places),
+                "policy_base": places.schedule_base,
+                "prompts": str(places.data / "prompts_eval.jsonl"),
+                "names": dict(places.names or {}),
+                "earlier": list(places.judged),
+                "caches": str(places.caches),
+                **{name: location for name, location in given.items() if location},
+            }
+        case StageKind.HARNESS:
+            return _old_and_new(places) | {"caches": str(places.caches)}
         case _:
             assert_never(kind)
+
+
+def _old_and_new(places: Places) -> dict[str, str]:
+    new = places.newest_policy(StageKind.DEMONSTRATIONS, StageKind.SFT, StageKind.DPO)
+    return {"policy_new": new, "policy_old": places.base_policy}
+
+
+def _pairs(places: Places, section: Mapping[str, Any]) -> tuple[str, str]:
+    """The files of the pairs to train on and of the held-out ones, by whose judgments the stage counts."""
+    directory = places.data / section.get("judges", "people")
+    return str(directory / "train.jsonl"), str(directory / "eval.jsonl")
+
+
+def judges_in(recipe: Mapping[str, Any]) -> list[str]:
+    """Whose judgments the round's stages ask for: "people", "all", or both."""
+    sections = [section for section in recipe.values() if isinstance(section, Mapping)]
+    return sorted({section["judges"] for section in sections if isinstance(section.get("judges"), str)})
+
+
+def _inputs_of_check(places: Places, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "policy": places.base_policy,
+        "demonstrations": places.demonstrations,
+        "pairs": {judges: str(places.data / judges) for judges in judges_in(recipe)},
+        "prompts_train": str(places.data / "prompts_train.jsonl"),
+        "prompts_eval": str(places.data / "prompts_eval.jsonl"),
+    }
 
 
 def stage_file(kind: StageKind, *, recipe: Mapping[str, Any], seed: int, places: Places) -> dict[str, Any]:
     """The content of ``stage.json``: everything that the program is told."""
     return {
-        "recipe": recipe[kind.value],
+        "recipe": recipe if kind == StageKind.CHECK else recipe[kind.value],
         "seed": seed,
-        "inputs": inputs_of(kind, places),
+        "inputs": inputs_of(kind, places, recipe),
         "outputs_dir": CHECKPOINT,
+        "trackers": list(settings.TRACKERS),
     }
 
 
@@ -111,9 +145,11 @@ def model_name(round_name: str, kind: StageKind) -> str | None:
     match kind:
         case StageKind.REWARD_MODEL:
             return f"{round_name}-reward"
-        case StageKind.SFT | StageKind.DPO:
+        case StageKind.JUDGE_MODEL:
+            return f"{round_name}-judge"
+        case StageKind.DEMONSTRATIONS | StageKind.SFT | StageKind.DPO:
             return f"{round_name}-{kind.value}"
-        case StageKind.REJECTION_SAMPLING | StageKind.EVALUATE:
+        case StageKind.CHECK | StageKind.REJECTION_SAMPLING | StageKind.EVALUATE | StageKind.HARNESS:
             return None
         case _:
             assert_never(kind)

@@ -14,7 +14,9 @@ def facts_of(kind: StageKind, result: Mapping[str, Any] | None) -> Facts:
     if not result:
         return []
     match kind:
-        case StageKind.REWARD_MODEL:
+        case StageKind.CHECK:
+            facts = [("rows read", count(result, "rows"))]
+        case StageKind.REWARD_MODEL | StageKind.JUDGE_MODEL:
             accuracy = proportion(result, "accuracy", "accuracy_low", "accuracy_high")
             facts = [
                 ("accuracy on held-out pairs", accuracy),
@@ -25,7 +27,7 @@ def facts_of(kind: StageKind, result: Mapping[str, Any] | None) -> Facts:
                 ("kept", f"{count(result, 'kept')} of {count(result, 'candidates')} candidates"),
                 ("mean score", f"{number(result, 'mean_score_kept')} kept, {number(result, 'mean_score_all')} all"),
             ]
-        case StageKind.SFT:
+        case StageKind.SFT | StageKind.DEMONSTRATIONS:
             facts = [("rows", count(result, "rows")), ("final loss", number(result, "final_loss"))]
         case StageKind.DPO:
             facts = [
@@ -39,6 +41,8 @@ def facts_of(kind: StageKind, result: Mapping[str, Any] | None) -> Facts:
                 ("eval prompts", count(result, "prompts")),
                 ("mean length, old to new", lengths(result)),
             ]
+        case StageKind.HARNESS:
+            facts = [("perplexity, new to old", number(result, "perplexity_ratio"))]
         case _:
             assert_never(kind)
     return facts + _dropped(result.get("dropped"))

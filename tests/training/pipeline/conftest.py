@@ -28,5 +28,5 @@ def reward(tmp_path_factory):
 @pytest.fixture
 def in_32_bits(monkeypatch):
     """Compute in 32 bits even where bf16 is fast, so that numbers can be compared closely."""
-    monkeypatch.setattr("training.pipeline.trainers.can_bf16", lambda: False)
+    monkeypatch.setattr("training.pipeline.arguments.can_bf16", lambda: False)
     monkeypatch.setattr("training.pipeline.scoring.can_bf16", lambda: False)

@@ -8,8 +8,9 @@ import torch
 
 from sampling.engine.run_dir import RunDirError, read_metrics, read_progress
 from tests.training.pipeline.runs import stage_dir
-from training.pipeline import trainers
-from training.pipeline.trainers import Reporter, Stage, WeightWatch, final_loss, training_arguments
+from training.pipeline import arguments, trainers
+from training.pipeline.arguments import training_arguments
+from training.pipeline.trainers import Reporter, Stage, WeightWatch, final_loss
 from training.recipe import Dpo
 
 
@@ -18,34 +19,34 @@ def stage(tmp_path):
     return Stage.start(stage_dir(tmp_path / "dpo", "dpo", inputs={"policy": tmp_path}))
 
 
-def arguments(stage, *, rows, **changes):
+def told_arguments(stage, *, rows, **changes):
     return training_arguments(Dpo.parse(stage.told | changes, source="the test"), rows=rows, stage=stage)
 
 
 def test_a_batch_is_made_of_micro_batches(stage):
-    told = arguments(stage, rows=100, batch=32, micro_batch=4)
+    told = told_arguments(stage, rows=100, batch=32, micro_batch=4)
     assert told["per_device_train_batch_size"] == 4
     assert told["gradient_accumulation_steps"] == 8
 
 
 def test_several_processes_share_a_batch(stage, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert arguments(stage, rows=100, batch=32, micro_batch=4)["gradient_accumulation_steps"] == 2
+    assert told_arguments(stage, rows=100, batch=32, micro_batch=4)["gradient_accumulation_steps"] == 2
 
 
 def test_warming_up_takes_the_larger_of_the_share_and_the_least_number_of_steps(stage):
     # 3,200 rows in batches of 8 are 400 steps; 3 % of them is 12. 800 rows are 100 steps: 3 would be fewer than 5.
-    assert arguments(stage, rows=3200, batch=8, micro_batch=8)["warmup_steps"] == 12
-    assert arguments(stage, rows=800, batch=8, micro_batch=8)["warmup_steps"] == 5
+    assert told_arguments(stage, rows=3200, batch=8, micro_batch=8)["warmup_steps"] == 12
+    assert told_arguments(stage, rows=800, batch=8, micro_batch=8)["warmup_steps"] == 5
 
 
 def test_warming_up_takes_at_most_half_of_a_short_run(stage):
     # 32 rows are four steps.
-    assert arguments(stage, rows=32, batch=8, micro_batch=8)["warmup_steps"] == 2
+    assert told_arguments(stage, rows=32, batch=8, micro_batch=8)["warmup_steps"] == 2
 
 
 def test_nothing_is_sent_anywhere_and_no_pickle_is_saved(stage):
-    told = arguments(stage, rows=100)
+    told = told_arguments(stage, rows=100)
     assert told["report_to"] == []
     assert told["save_strategy"] == "no"
 
@@ -104,11 +105,11 @@ def test_training_that_moves_nothing_is_an_error_with_the_remedy():
 
 
 def test_trained_weights_are_kept_in_32_bits(stage, monkeypatch):
-    monkeypatch.setattr(trainers, "can_bf16", lambda: True)
+    monkeypatch.setattr(arguments, "can_bf16", lambda: True)
     full = Dpo.parse(stage.told, source="the test")
     lora = Dpo.parse(stage.told | {"method": "lora"}, source="the test")
-    assert trainers.working_dtype(full) == torch.float32
-    assert trainers.working_dtype(lora) == torch.bfloat16  # the base, which does not move
+    assert arguments.working_dtype(full) == torch.float32
+    assert arguments.working_dtype(lora) == torch.bfloat16  # the base, which does not move
 
 
 def test_a_directory_without_a_model_is_refused_by_its_path(tmp_path):

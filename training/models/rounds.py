@@ -8,6 +8,7 @@ from annotation.models import DatasetSnapshot
 from sampling.lifecycle import Lifecycle
 from sampling.long_tasks import LongTask, LongTaskQuerySet, TaskState
 from sampling.models import ModelVersion
+from training.models.demonstrations import DemonstrationSet
 
 
 class TrainingRoundQuerySet(LongTaskQuerySet):
@@ -27,19 +28,51 @@ class TrainingRound(LongTask):
     base_policy = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="rounds_from")
     snapshot = models.ForeignKey(DatasetSnapshot, on_delete=models.PROTECT, related_name="rounds")
     recipe_name = models.CharField(max_length=120)
-    recipe = models.JSONField(help_text="The resolved recipe: every value that was used.")
+    recipe = models.JSONField(help_text="The resolved recipe of this round: every value that was used.")
+    schedule = models.JSONField(default=dict, help_text="The resolved recipe with what it says of other rounds too.")
+    changes = models.JSONField(default=dict, blank=True, help_text="What was laid over the recipe's file, by section.")
     seed = models.PositiveIntegerField(default=17)
+    number = models.PositiveSmallIntegerField(default=1, help_text="Which round of its schedule it is, from 1.")
+    previous = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="continued_by",
+        help_text="The round of the schedule before this one.",
+    )  # fmt: skip
+    cloned_from = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="clones",
+        help_text="The round whose settings this one began with.",
+    )  # fmt: skip
+    demonstrations = models.ForeignKey(
+        DemonstrationSet, null=True, blank=True, on_delete=models.PROTECT, related_name="rounds",
+        help_text="What SFT learns from, where the round has that stage.",
+    )  # fmt: skip
     policy = models.OneToOneField(
         ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="round_to",
         help_text="The policy that the round made.",
     )  # fmt: skip
     gate_report = models.JSONField(null=True, blank=True, help_text='{"passed", "conditions": [...]}')
+    overruled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+",
+        help_text="Who published the policy although the gate had not passed.",
+    )  # fmt: skip
+    overruled_at = models.DateTimeField(null=True, blank=True)
+    overrule_reason = models.TextField(blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
 
     objects = TrainingRoundQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(previous__isnull=True, number=1) | models.Q(previous__isnull=False, number__gt=1),
+                name="the_first_round_of_a_schedule_follows_none",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(overruled_by__isnull=True, overruled_at__isnull=True, overrule_reason="")
+                | (models.Q(overruled_by__isnull=False, overruled_at__isnull=False) & ~models.Q(overrule_reason="")),
+                name="a_gate_is_overruled_by_someone_for_a_reason",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -56,6 +89,15 @@ class TrainingRound(LongTask):
         """The result of the evaluation; empty while there is none."""
         return next((stage.result or {} for stage in self.stages.all() if stage.kind == StageKind.EVALUATE), {})
 
+    def earlier(self) -> list["TrainingRound"]:
+        """The rounds of the schedule before this one, the first one first."""
+        rounds: list[TrainingRound] = []
+        round = self.previous
+        while round is not None:
+            rounds.insert(0, round)
+            round = round.previous
+        return rounds
+
 
 class StageState(models.TextChoices):
     PENDING = "pending", "pending"
@@ -66,11 +108,17 @@ class StageState(models.TextChoices):
 
 
 class StageKind(models.TextChoices):
+    """In the order in which a round runs them."""
+
+    CHECK = "check", "check of the data"
+    DEMONSTRATIONS = "demonstrations", "SFT on demonstrations"
     REWARD_MODEL = "reward_model", "reward model"
+    JUDGE_MODEL = "judge_model", "judge model"
     REJECTION_SAMPLING = "rejection_sampling", "rejection sampling"
     SFT = "sft", "SFT on what was kept"
     DPO = "dpo", "DPO"
     EVALUATE = "evaluate", "evaluation"
+    HARNESS = "harness", "what was forgotten"
 
 
 class StageQuerySet(models.QuerySet):
@@ -105,6 +153,9 @@ class Stage(Lifecycle):
     attempts = models.PositiveIntegerField(default=0)
     result = models.JSONField(null=True, blank=True)
     failure = models.TextField(blank=True)
+    provenance = models.JSONField(
+        null=True, blank=True, help_text="Code, libraries, hardware and settings that the program ran with."
+    )
     model_version = models.OneToOneField(
         ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="stage",
         help_text="The checkpoint that this stage made.",
