@@ -3,6 +3,7 @@
 from django.urls import path
 
 from training.launching import views as launching
+from training.lineage import views as lineage
 from training.watching import views as watching
 
 app_name = "training"
@@ -14,4 +15,9 @@ urlpatterns = [
     path("rounds/<int:pk>/cancel/", watching.round_cancel, name="round_cancel"),
     path("rounds/<int:pk>/retry/", watching.round_retry, name="round_retry"),
     path("rounds/<int:pk>/stages/<str:kind>/log/", watching.round_log, name="round_log"),
+    path("models/<int:pk>/lineage/", lineage.lineage, name="lineage"),
+    path("models/<int:pk>/lineage.json", lineage.lineage_json, name="lineage_json"),
+    path("models/<int:pk>/lineage/judgments/", lineage.lineage_judgments, name="lineage_judgments"),
+    path("models/<int:pk>/lineage/judgments.jsonl", lineage.lineage_judgments_file, name="lineage_judgments_file"),
+    path("learned-from/<str:what>/<int:pk>/", lineage.learned_from, name="learned_from"),
 ]

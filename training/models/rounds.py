@@ -153,6 +153,7 @@ class Stage(Lifecycle):
     attempts = models.PositiveIntegerField(default=0)
     result = models.JSONField(null=True, blank=True)
     failure = models.TextField(blank=True)
+    told = models.JSONField(default=dict, help_text="What the program was told: its inputs, its values, the seed.")
     provenance = models.JSONField(
         null=True, blank=True, help_text="Code, libraries, hardware and settings that the program ran with."
     )

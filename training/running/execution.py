@@ -32,6 +32,7 @@ from sampling.program_runs import (
     worker_stopping,
 )
 from training.evaluation import gate
+from training.lineage.card import write_card
 from training.models import Stage, StageKind, StageState, TrainingRound
 from training.running import round_plan
 from training.running.places import CHECKPOINT, Places, places_of
@@ -116,7 +117,14 @@ def _run_stage(round: TrainingRound, stage: Stage, places: Places, on_progress: 
         with transaction.atomic():
             _hold(round)
             now = timezone.now()
-            stage.move_to(StageState.RUNNING, started_at=now, finished_at=None, failure="", attempts=F("attempts") + 1)
+            stage.move_to(
+                StageState.RUNNING,
+                started_at=now,
+                finished_at=None,
+                failure="",
+                told=told,
+                attempts=F("attempts") + 1,
+            )
         files.write_stage(stage.run_dir, told)
         outcome = run_program(
             task=round,
@@ -186,6 +194,7 @@ def _stage_finished(round: TrainingRound, stage: Stage, result: dict[str, Any]) 
             provenance=files.read_provenance(stage.run_dir),
             model_version=version,
         )
+    _write_card(version)
 
 
 def _registered(round: TrainingRound, stage: Stage) -> ModelVersion | None:
@@ -229,6 +238,17 @@ def _finish(round: TrainingRound) -> None:
             policy.published_at = timezone.now()
             policy.save(update_fields=["published_at"])
         round.end(TaskState.FINISHED, policy=policy, gate_report=report, phase="")
+    _write_card(policy)
+
+
+def _write_card(version: ModelVersion | None) -> None:
+    """The model card is for whoever takes the weights away; without it they are as good, so no round fails for it."""
+    if version is None:
+        return
+    try:
+        write_card(version)
+    except OSError as error:
+        log.warning("The model card of %s could not be written: %s", version, error)
 
 
 def _measured(round: TrainingRound) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sampling.models import ModelVersion
+from training.lineage.card import card_of, write_card
+
+
+def parts(card):
+    _, front, text = card.split("---\n", 2)
+    return yaml.safe_load(front), text
+
+
+def test_a_rounds_models_have_a_card_beside_their_weights(first):
+    for name in ("r1-reward", "r1-sft", "r1-dpo"):
+        version = ModelVersion.objects.get(name=name)
+        card = (Path(version.location) / "README.md").read_text()
+        front, text = parts(card)
+        assert front["whetstone_weights"] == version.content_hash
+        assert front["base_model"] == ["base"]
+        assert first.snapshot.content_hash[:12] in text
+
+
+def test_the_policys_card_tells_the_gate(first):
+    _, text = parts((Path(first.policy.location) / "README.md").read_text())
+    assert "Published: every condition holds." in text
+    assert "lower end of the win rate's 95 % interval" in text
+
+
+def test_a_reward_model_is_called_what_it_is(first):
+    front, _ = parts(card_of(ModelVersion.objects.get(name="r1-reward")))
+    assert front["pipeline_tag"] == "text-classification"
+
+
+def test_a_name_that_yaml_would_misread_stays_a_name(policy):
+    policy.name = "on: #1"
+    policy.save()
+    front, _ = parts(card_of(policy))
+    assert front["model_name"] == "on: #1"
+
+
+@pytest.mark.parametrize("location", ["org/name", "/nowhere/at/all"])
+def test_no_card_is_written_where_there_is_no_directory_of_ours(policy, location):
+    policy.location = location
+    policy.save()
+    write_card(policy)
+    assert not Path(location).exists()

@@ -1,0 +1,106 @@
+import pytest
+
+from annotation.models import JudgeKind, Judgment
+from sampling.models import ModelVersion, Prompt, Split
+from tests.annotation.judged import make_user
+from training.lineage.graph import Graph, Source
+from training.lineage.judgments import (
+    as_rows,
+    completions_of,
+    judgments_of,
+    learned_from_annotator,
+    learned_from_judgment,
+    learned_from_prompt,
+)
+from training.models import StageKind
+
+
+def told(found):
+    return {each.version.name: each.how for each in found}
+
+
+def of_split(snapshot, split):
+    return Judgment.objects.filter(snapshots=snapshot, comparison__prompt__split=split)
+
+
+def test_a_policy_rests_on_the_train_judgments_and_their_completions(first):
+    found = judgments_of(Graph().sources_of(first.policy_id))
+    assert set(found) == set(of_split(first.snapshot, Split.TRAIN))
+    assert completions_of(found).count() == 32  # 16 comparisons of two
+
+
+def test_where_only_people_count_no_simulated_judgment_is_behind_it(first):
+    assert not judgments_of([Source(first.snapshot_id, Split.TRAIN, "people")]).exists()
+    of_people = of_split(first.snapshot, Split.TRAIN).first()
+    Judgment.objects.filter(pk=of_people.pk).update(kind=JudgeKind.PERSON)
+    assert list(judgments_of([Source(first.snapshot_id, Split.TRAIN, "people")])) == [of_people]
+
+
+def test_a_row_tells_the_judgment_its_ranking_and_every_completion_by_a_pseudonym(first):
+    row = next(as_rows(judgments_of(Graph().sources_of(first.policy_id))))
+    judgment = Judgment.objects.get(pk=row["judgment"])
+    assert row["ranking"] == judgment.ranking
+    assert {each["completion"] for each in row["completions"]} == set(
+        judgment.comparison.completions.values_list("pk", flat=True)
+    )
+    assert row["annotator"].startswith("annotator-")
+
+
+def test_from_a_judgment_one_comes_to_every_version_that_learned_from_it(second):
+    judgment = of_split(second.previous.snapshot, Split.TRAIN).first()
+    assert told(learned_from_judgment(judgment)) == {
+        "r1-reward": "reward model",
+        "r1-dpo": "DPO",
+        "r1-sft": "came of it",
+        "r2-reward": "came of it",
+        "r2-sft": "came of it",
+        "r2-dpo": "came of it",
+    }
+    assert told(learned_from_judgment(of_split(second.snapshot, Split.TRAIN).first())) == {
+        "r2-reward": "reward model",
+        "r2-dpo": "DPO",
+        "r2-sft": "came of it",
+    }
+
+
+def test_nothing_learned_from_a_judgment_on_a_held_out_prompt(first):
+    assert learned_from_judgment(of_split(first.snapshot, Split.EVAL).first()) == []
+
+
+def test_a_judge_model_learned_from_the_held_out_prompts_alone(first):
+    stage = first.stages.get(kind=StageKind.REWARD_MODEL)
+    first.recipe["judge_model"] = first.recipe["reward_model"]
+    first.save(update_fields=["recipe"])
+    stage.kind = StageKind.JUDGE_MODEL
+    stage.save(update_fields=["kind"])
+    held_out = of_split(first.snapshot, Split.EVAL).first()
+    assert told(learned_from_judgment(held_out))["r1-reward"] == "judge model"
+    assert "r1-reward" not in told(learned_from_judgment(of_split(first.snapshot, Split.TRAIN).first()))
+
+
+def test_from_an_annotator_and_from_a_prompt_too(first):
+    judgment = of_split(first.snapshot, Split.TRAIN).first()
+    assert set(told(learned_from_annotator(judgment.annotator))) == {"r1-reward", "r1-dpo", "r1-sft"}
+    assert set(told(learned_from_prompt(judgment.comparison.prompt))) == {"r1-reward", "r1-dpo", "r1-sft"}
+    assert learned_from_annotator(make_user("nobody")) == []
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_prompt_without_judgments_was_learned_from_where_its_completion_was_kept(first, is_kept):
+    judged = Prompt.objects.filter(comparisons__judgments__snapshots=first.snapshot).first()
+    prompt = Prompt.objects.create(
+        prompt_set=judged.prompt_set,
+        split=Split.TRAIN,
+        messages=[{"role": "user", "content": "New?"}],
+        content_hash="n",
+    )
+    kept = first.stages.get(kind=StageKind.REJECTION_SAMPLING).run_dir / "kept.jsonl"
+    kept.write_text(f'{{"prompt_id": "{prompt.pk if is_kept else 0}"}}\n')
+    assert told(learned_from_prompt(prompt)) == ({"r1-sft": "fine-tuned on a kept completion"} if is_kept else {})
+
+
+def test_what_was_never_frozen_nobody_learned_from(first):
+    judgment = of_split(first.snapshot, Split.TRAIN).first()
+    judgment.snapshots.clear()
+    assert learned_from_judgment(judgment) == []
+    assert ModelVersion.objects.filter(name="r1-dpo").exists()

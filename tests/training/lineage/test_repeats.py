@@ -1,0 +1,44 @@
+import pytest
+
+from sampling.models import ModelVersion
+from tests.training.rounds import RECIPE
+from training import actions
+from training.lineage.graph import Graph
+from training.lineage.repeats import not_deterministic, repeats_of
+from training.models import Stage
+
+
+@pytest.fixture
+def again(first):
+    launched = actions.launch_round(
+        name="again", base_policy=first.base_policy, snapshot=first.snapshot, recipe=RECIPE, enqueue=False
+    )
+    return actions.execute_round(round=launched)
+
+
+def repeats(name):
+    return repeats_of(Graph().made[ModelVersion.objects.get(name=name).pk])
+
+
+def test_the_same_round_again_is_found_and_its_weights_compared(again):
+    (repeat,) = repeats("again-dpo")
+    assert (repeat.version.name, repeat.is_same, repeat.differs) == ("r1-dpo", True, ())
+
+
+def test_other_weights_are_told_with_what_differs(again):
+    ModelVersion.objects.filter(name="r1-dpo").update(content_hash="other")
+    Stage.objects.filter(round__name="r1", kind="dpo").update(provenance={"libraries": {"torch": "2.12.0"}})
+    Stage.objects.filter(round__name="again", kind="dpo").update(provenance={"libraries": {"torch": "2.13.0"}})
+    (repeat,) = repeats("again-dpo")
+    assert (repeat.is_same, repeat.differs) == (False, ("torch 2.12.0, here 2.13.0",))
+
+
+def test_another_value_of_the_recipe_is_no_repeat(again):
+    again.recipe["dpo"]["beta"] = 0.5
+    again.save(update_fields=["recipe"])
+    assert repeats("again-dpo") == []
+
+
+def test_an_imported_version_repeats_nothing(policy):
+    assert repeats("base") == []
+    assert not_deterministic(None) == []

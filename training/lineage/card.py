@@ -1,0 +1,58 @@
+"""The model card beside the weights: what is known of the version, for whoever takes it away.
+
+Written when a stage has made a version, and again when its round is judged. The weights' hash is over safetensors
+alone, so the card does not change it.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from django.template.loader import render_to_string
+
+from sampling import checkpoints
+from sampling.models import ModelRole, ModelVersion
+from training.lineage.description import Lineage, lineage_of
+from training.watching import figures
+
+CARD = "README.md"
+
+
+def card_of(version: ModelVersion) -> str:
+    lineage = lineage_of(version)
+    step = lineage.steps[0]
+    round = step.made.round
+    is_of_round = round is not None and round.policy_id == version.pk
+    context = {
+        "lineage": lineage,
+        "version": version,
+        "step": step,
+        "round": round,
+        "is_reward": version.role == ModelRole.REWARD,
+        "title": json.dumps(version.name, ensure_ascii=False),  # also valid YAML
+        "base_models": [json.dumps(name, ensure_ascii=False) for name in _base_models(lineage)],
+        "facts": figures.facts_of(step.stage.kind, step.stage.result) if step.stage else [],
+        "gate": round.gate_report if is_of_round else None,
+        "evaluation": round.evaluation if is_of_round else None,
+        "values": json.dumps(round.recipe.get(step.stage.kind, {}), indent=2) if step.stage else "",
+        "provenance": (step.stage.provenance or {}) if step.stage else {},
+    }
+    return render_to_string("training/model_card.md", context)
+
+
+def write_card(version: ModelVersion) -> None:
+    """Put the card beside the weights of a version that one of our rounds made; leave everything else alone."""
+    directory = Path(version.location)
+    if checkpoints.is_hub_id(version.location) or not directory.is_dir():
+        return
+    temporary = directory / f".{CARD}.{os.getpid()}"
+    temporary.write_text(card_of(version), encoding="utf-8")
+    temporary.replace(directory / CARD)
+
+
+def _base_models(lineage: Lineage) -> list[str]:
+    """What the weights began with: the imported version at the end of the line of parents."""
+    version = lineage.version
+    while version.parent_id:
+        version = lineage.graph.made[version.parent_id].version
+    return [] if version == lineage.version else [version.name]
