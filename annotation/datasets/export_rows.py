@@ -49,6 +49,15 @@ def rows_of(judged: JudgedComparison, rows: Rows, marks: Marks) -> Iterator[Row]
             assert_never(rows)
 
 
+def tie_rows(judged: JudgedComparison) -> Iterator[Row]:
+    """The pairs in which most see no difference, as rows that say so; no export holds them.
+
+    Which of the two is called chosen means nothing: it is the one that came first.
+    """
+    for low, high in judged.ties():
+        yield _row(judged, low, high, Strength.NEGLIGIBLY_BETTER, votes=0, votes_against=0) | {"tie": True}
+
+
 def features_of(rows: Rows, marks: Marks) -> dict[str, Any]:
     """Column -> type, in the order of the rows: a dtype, {"list": ...} or {"struct": ...} of such."""
     features: dict[str, Any] = {

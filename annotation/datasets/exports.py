@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,7 @@ from django.conf import settings
 
 from annotation.datasets.card import CARD, CARD_MARK, dataset_card, file_name
 from annotation.datasets.export_rows import Marks, Row, Rows, rows_of
-from annotation.datasets.frozen import CompletionLost, canonical_bytes, judged_comparisons
+from annotation.datasets.frozen import CompletionLost, JudgedComparison, canonical_bytes, judged_comparisons
 from annotation.models import DatasetSnapshot
 from sampling.models import Split
 
@@ -62,10 +62,7 @@ def write_export(
     place = directory if directory.is_dir() else directory.parent
     staged = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=place))
     try:
-        try:
-            counts = _write_splits(snapshot, staged, rows, on_progress)
-        except CompletionLost as lost:
-            raise ExportRefused(str(lost)) from lost
+        counts = _write_splits(snapshot, staged, rows, on_progress)
         _write_file(staged / CARD, dataset_card(snapshot, rows, counts).encode())
         staged.chmod(0o755)  # mkdtemp's folders are closed to everybody else
         _move_into_place(staged, directory)
@@ -109,6 +106,26 @@ def first_rows(snapshot: DatasetSnapshot, rows: str, limit: int) -> list[Row]:
         raise ExportRefused(str(lost)) from lost
 
 
+def verified_comparisons(snapshot: DatasetSnapshot) -> Iterator[JudgedComparison]:
+    """The snapshot's comparisons; after the last one, its hash tells whether they are what was frozen.
+
+    Raises ExportRefused: whatever was made of them until then must be thrown away.
+    """
+    digest = hashlib.sha256()
+    try:
+        for judged in judged_comparisons(snapshot):
+            digest.update(canonical_bytes(judged))
+            yield judged
+    except CompletionLost as lost:
+        raise ExportRefused(str(lost)) from lost
+    if digest.hexdigest() != snapshot.content_hash:
+        raise ExportRefused(
+            f'Snapshot "{snapshot}" was frozen with hash {snapshot.content_hash[:12]}… but its rows now have '
+            f"{digest.hexdigest()[:12]}…: a prompt, completion or judgment was changed in the database by "
+            "hand. Restore it from a backup, or freeze a new snapshot."
+        )
+
+
 def marks_in(snapshot: DatasetSnapshot) -> Marks:
     """What is marked in it beside the rankings, which decides the columns; nothing in those of earlier days."""
     return snapshot.counts.get("marks", {})
@@ -132,11 +149,10 @@ def _write_splits(
 ) -> dict[str, int]:
     """Stream the rows into one file per split; the hash is computed on the way and must be the snapshot's."""
     counts = dict.fromkeys(Split.values, 0)
-    digest, marks = hashlib.sha256(), marks_in(snapshot)
+    marks = marks_in(snapshot)
     with ExitStack() as stack:
         files = {split: stack.enter_context((folder / file_name(split)).open("wb")) for split in Split.values}
-        for judged in judged_comparisons(snapshot):
-            digest.update(canonical_bytes(judged))
+        for judged in verified_comparisons(snapshot):
             split = judged.prompt.split
             counts[split] += _write_rows(files[split], rows_of(judged, rows, marks))
             if on_progress is not None:
@@ -144,12 +160,6 @@ def _write_splits(
         for file in files.values():
             file.flush()
             os.fsync(file.fileno())
-    if digest.hexdigest() != snapshot.content_hash:
-        raise ExportRefused(
-            f'Snapshot "{snapshot}" was frozen with hash {snapshot.content_hash[:12]}… but its rows now have '
-            f"{digest.hexdigest()[:12]}…: a prompt, completion or judgment was changed in the database by "
-            "hand. Restore it from a backup, or freeze a new snapshot."
-        )
     for split in Split.values:
         if not counts[split]:
             (folder / file_name(split)).unlink()  # load_dataset refuses an empty file

@@ -7,14 +7,20 @@ decided in snapshots.py, what the rows look like in exports.py.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, islice
 from typing import Any
 
 from annotation.models import DatasetSnapshot, Judgment
-from annotation.rules.consensus import Consensus, agreed_safety, consensus_of, without_unsafe_over_safe
+from annotation.rules.consensus import (
+    Consensus,
+    agreed_safety,
+    agreed_ties,
+    consensus_of,
+    without_unsafe_over_safe,
+)
 from annotation.rules.marks import Mark, Safety, mark_from_json
 from annotation.rules.ranking import Pair, Ranking, pairs_of
 from sampling.models import Completion, Origin, Prompt
@@ -52,8 +58,20 @@ class JudgedComparison:
 
     def consensus(self) -> Consensus:
         """The pairs that most agree on, over the judgments that count."""
-        safety = agreed_safety(map(_safety, self.counting))
-        return consensus_of(map(ranking_of, self.counting), safety)
+        return consensus_of(map(ranking_of, self.counting), self._agreed_safety)
+
+    def ties(self) -> list[tuple[int, int]]:
+        """The pairs in which most see no difference, over the judgments that count."""
+        return agreed_ties(map(ranking_of, self.counting), self._agreed_safety)
+
+    def judged_by(self, kinds: Collection[str]) -> "JudgedComparison | None":
+        """The same with the judgments of these kinds of judges alone; None where there is none."""
+        judgments = [judgment for judgment in self.judgments if judgment.kind in kinds]
+        return replace(self, judgments=judgments) if judgments else None
+
+    @property
+    def _agreed_safety(self) -> dict[int, Safety]:
+        return agreed_safety(map(_safety, self.counting))
 
 
 def ranking_of(judgment: Judgment) -> Ranking:

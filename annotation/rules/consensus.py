@@ -100,6 +100,17 @@ def consensus_of(rankings: Iterable[Ranking], safety: Mapping[int, Safety] = Map
     return Consensus(sorted(kept, key=lambda pair: (pair.chosen, pair.rejected)), ties, conflicts, unsafe)
 
 
+def agreed_ties(
+    rankings: Iterable[Ranking], safety: Mapping[int, Safety] = MappingProxyType({})
+) -> list[tuple[int, int]]:
+    """The pairs (low, high) of one comparison in which more than half saw no difference, in a fixed order.
+
+    A safe and an unsafe completion are no such pair: a tie is learned in both orders, and one of them must not be.
+    """
+    ties = sorted(low_high for low_high, ballot in _ballots(rankings).items() if 2 * ballot.ties > ballot.total)
+    return [pair for pair in ties if {safety.get(pk) for pk in pair} != {Safety.SAFE, Safety.UNSAFE}]
+
+
 def without_unsafe_over_safe(pairs: Iterable[AnyPair], safety: Mapping[int, Safety]) -> tuple[list[AnyPair], int]:
     """The pairs that may be learned from, and how many were dropped for an unsafe completion above a safe one."""
     pairs = list(pairs)

@@ -90,6 +90,7 @@ class Progress:
         self.unit = unit
         self.total = total
         self.done = 0
+        self.begun_at = 0  # what an earlier attempt had done already: a rate counts from here
         self.phase = ""
         self._every_seconds = every_seconds
         self._written_at = float("-inf")
@@ -108,6 +109,7 @@ class Progress:
         """Write now, however recent the last write is."""
         self._written_at = time.monotonic()
         content = {"done": self.done, "total": self.total, "unit": self.unit, "phase": self.phase}
+        content |= {"begun_at": self.begun_at} if self.begun_at else {}
         # No fsync: a lost progress file costs nothing, and this is written twice a second.
         write_json(self.path, content | {"updated_at": datetime.now(UTC).isoformat()}, durable=False)
 

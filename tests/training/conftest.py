@@ -3,7 +3,7 @@
 import pytest
 
 from sampling import program_runs
-from tests.training import rounds
+from tests.training import checks, rounds
 from training.running import round_plan
 
 
@@ -27,6 +27,14 @@ def snapshot(db):
 def fake_stages(monkeypatch):
     """Every stage's program is tests/training/fake_stage.py, and heartbeats are quick."""
     monkeypatch.setattr(round_plan, "program_of", rounds.fake_program)
+    monkeypatch.setattr("sampling.program_runs.HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr("sampling.program_runs.NEWS_SECONDS", 0)
+
+
+@pytest.fixture
+def fake_check(monkeypatch):
+    """The program of a check is tests/training/launching/fake_check.py, and heartbeats are quick."""
+    monkeypatch.setattr(round_plan, "program_of", checks.program)
     monkeypatch.setattr("sampling.program_runs.HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr("sampling.program_runs.NEWS_SECONDS", 0)
 

@@ -34,8 +34,9 @@ def main(kind: str, run_dir: Path) -> None:
     print(f"stage {kind} begins", flush=True)
     behave(kind, run_dir)
     told = json.loads((run_dir / "stage.json").read_text())
-    for name, path in told["inputs"].items():
-        assert not isinstance(path, str) or name == "caches" or not path or Path(path).exists(), f"{name}: {path}"
+    for name, read in told["inputs"].items():
+        for path in paths_in(read) if name not in ("caches", "names") else []:
+            assert not path or Path(path).exists(), f"{name}: {path}"
     for step in range(1, 6):
         if kind in TRAINS:
             row = {"step": step, "loss": 0.6931 / step, "learning_rate": 1e-5 / step}
@@ -45,6 +46,11 @@ def main(kind: str, run_dir: Path) -> None:
     leave_behind(kind, run_dir)
     note(run_dir.parent / "ended.txt", kind)
     write(run_dir / "result.json", RESULTS[kind])
+
+
+def paths_in(read: str | list | dict) -> list[str]:
+    """An input is a path, or several, in a list or by name."""
+    return [read] if isinstance(read, str) else list(read.values() if isinstance(read, dict) else read)
 
 
 def behave(kind: str, run_dir: Path) -> None:
@@ -72,6 +78,9 @@ def leave_behind(kind: str, run_dir: Path) -> None:
         (checkpoint / "model.safetensors").write_bytes(kind.encode())
     if kind == "rejection_sampling":
         (run_dir / "kept.jsonl").write_text('{"messages": []}\n')
+        prompt = [{"role": "user", "content": "What is jam?"}]
+        row = {"prompt_id": "jam", "messages": prompt, "index": 0, "text": "Fruit.", "score": 0.1}
+        (run_dir / "candidates.jsonl").write_text(json.dumps(row) + "\n")
     if kind == "evaluate":
         prompt = [{"role": "user", "content": "What is jam?"}]
         row = {"prompt": prompt, "old": "Sure! Jam <b>is</b>", "new": "Boiled fruit.", "verdict": 1.0}

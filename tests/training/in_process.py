@@ -64,7 +64,7 @@ def _completions(told: dict[str, Any], prompt: dict[str, Any], number: int) -> l
     for index, each in enumerate(written[:, len(ids) :].tolist()):
         ended = tokenizer.eos_token_id in each
         kept = each[: each.index(tokenizer.eos_token_id)] if ended else each
-        text = tokenizer.decode(kept, skip_special_tokens=True)
+        text = tokenizer.decode(kept, skip_special_tokens=True).replace("\x00", "")  # which no database keeps
         reason = "stop" if ended else "length"
         rows.append(
             {"prompt_id": prompt["id"], "index": index, "text": text, "tokens": len(kept), "finish_reason": reason}

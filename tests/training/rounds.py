@@ -1,5 +1,6 @@
 """What a round starts from, made small: a policy's directory and a frozen snapshot."""
 
+import hashlib
 import json
 import struct
 import sys
@@ -12,8 +13,11 @@ from sampling.actions import register_model
 from sampling.models import ModelVersion, Prompt, PromptSet, Split
 from tests.annotation.judged import judge, make_comparison, make_project
 from training.actions import launch_round
+from training.models import DemonstrationSet, StageKind
 
 RECIPE = str(Path(__file__).parent / "all_stages.toml")
+# The stages of that recipe in the order in which a round runs them.
+ALL_STAGES = [kind.value for kind in StageKind if kind != StageKind.DEMONSTRATIONS]
 FAKE_STAGE = Path(__file__).parent / "fake_stage.py"
 
 
@@ -50,6 +54,18 @@ def make_prompt(question: str, *, split: str, prompt_set: str = "Questions", con
         split=split,
         messages=[{"role": "user", "content": question}],
         content_hash=content_hash or uuid.uuid4().hex,
+    )
+
+
+def make_demonstrations(path: Path, *questions: str, name: str = "Conversations") -> DemonstrationSet:
+    """A set of one conversation of one turn for each question."""
+    rows = [
+        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": "Like this."}]}
+        for question in questions
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return DemonstrationSet.objects.create(
+        name=name, location=str(path), content_hash=hashlib.sha256(path.read_bytes()).hexdigest(), rows=len(rows)
     )
 
 

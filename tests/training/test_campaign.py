@@ -178,15 +178,19 @@ def test_the_campaign_follows_the_olm_schedule_to_the_letter(campaign):
             assert result["steps"] == steps
         assert stage(round, "reward_model").result["best"] in _reward_models(campaign, round)
     assert stage(fifth, "dpo").result["first_loss"] == pytest.approx(math.log(2), abs=1e-3)
+    _assert_rates(campaign[-1])
     _assert_lineage(campaign)
 
 
-def test_the_rates_of_the_campaign_are_warmed_up_and_end_at_a_tenth(campaign):
-    last = campaign[-1]
+def _assert_rates(round: TrainingRound) -> None:
+    """Warmed up over 3 % of the steps but at least 5, and down a cosine to a tenth of 1e-5."""
     for kind in ("sft", "dpo"):
-        seen, steps = rates(last, kind), stage(last, kind).result["steps"]
+        seen, steps = rates(round, kind), stage(round, kind).result["steps"]
         warmup = max(5, math.ceil(0.03 * steps))
+        if warmup >= steps:  # it would never get there: half of so short a stage
+            warmup = steps // 2
         assert seen == pytest.approx([cosine(step, steps, warmup, 1e-5) for step in range(steps)], rel=1e-3, abs=1e-12)
+    assert stage(round, "dpo").result["steps"] > 10  # else the line above would say little
 
 
 def _reward_models(campaign, round) -> set[str]:

@@ -31,7 +31,11 @@ def edited():
 
 
 def test_a_round_reads_an_edits_pairs_and_not_those_of_an_unsafe_completion_over_a_safe_one(edited, tmp_path):
-    data = round_data.write_data(round=SimpleNamespace(run_dir=tmp_path, snapshot=edited, claim=uuid.uuid4()))
+    asked = SimpleNamespace(
+        run_dir=tmp_path, snapshot=edited, claim=uuid.uuid4(), recipe={"dpo": {"judges": "people"}},
+        demonstrations=None, earlier=list,
+    )  # fmt: skip
+    data = round_data.write_data(round=asked) / "people"
     pairs = read_pairs(data / "train.jsonl")
     assert [(pair.chosen, pair.rejected) for pair in pairs] == [
         ("Fruit.", "A traffic jam."),

@@ -8,9 +8,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from sampling.long_tasks import TaskState
-from tests.training import rounds
+from tests.training import checks, rounds
 from training.management.commands.run_round import Command
-from training.models import TrainingRound
+from training.models import LaunchCheck, TrainingRound
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fake_stages")]
 
@@ -89,3 +89,77 @@ def test_what_a_form_would_refuse_the_shell_refuses(asked):
 def test_help_has_an_example():
     help_text = Command().create_parser("manage.py", "run_round").format_help()
     assert "manage.py run_round --name r1 --base smollm2 --snapshot june --recipe demo" in help_text
+
+
+# --- the check and the changes ------------------------------------------------------------------------------------
+
+
+def checked(**asked) -> str:
+    """What --check-only says."""
+    told = io.StringIO()
+    call_command("run_round", stderr=told, check_only=True, **asked)
+    return told.getvalue()
+
+
+def test_the_check_alone_prints_a_table_and_launches_nothing(asked, fake_check):
+    told = checked(**asked)
+    dpo = next(line for line in told.splitlines() if line.startswith("DPO"))
+    assert dpo.split()[1:6] == ["14", "7", "5", "2", "="]  # rows, steps, warm-up, batch: as checked
+    for words in (
+        "stage ", "check of the data", "chat template: there", "left out, DPO: 2 too long",
+        "Memory: about 2.0 GB, of 8.0 GB free.", "Warning: 2 conversations are longer than max_length.",
+        "Conversations: median 12 tokens",
+    ):  # fmt: skip
+        assert words in told
+    assert not TrainingRound.objects.exists()
+
+
+def test_what_the_check_finds_refuses_the_round_in_the_same_words(asked, fake_check):
+    checks.order("problems")
+    with pytest.raises(CommandError, match=r"Only 3 pairs remain; DPO needs 16\. max_length is longer"):
+        run(**asked)
+    checks.order("crash")
+    with pytest.raises(CommandError, match=r"could not be checked\. The program ended with exit code 7"):
+        run(**asked)
+    assert not TrainingRound.objects.exists()
+
+
+def test_a_name_that_is_taken_is_told_before_the_check(asked, round):
+    with pytest.raises(CommandError, match='There is a round "r1" already'):
+        run(**asked)
+    assert not LaunchCheck.objects.exists()
+
+
+def test_values_are_set_with_or_without_quotes(asked):
+    run(**asked, changes=["dpo.beta=0.2", "dpo.loss=ipo", 'dpo.least_strength="better"'])
+    dpo = TrainingRound.objects.get().recipe["dpo"]
+    assert (dpo["beta"], dpo["loss"], dpo["least_strength"]) == (0.2, "ipo", "better")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("dpo.bta=1", 'Did you mean "beta"'),
+        ("dpo.beta", "write SECTION.KEY=VALUE"),
+        ("dpo.beta=big", "must be a number"),
+    ],
+)
+def test_a_wrong_change_is_an_error_with_the_remedy(asked, change, words):
+    with pytest.raises(CommandError, match=words):
+        run(**asked, changes=[change])
+
+
+def test_the_next_round_of_a_schedule_starts_from_what_the_one_before_made(asked):
+    run(**asked)
+    with pytest.raises(CommandError, match='no recipe "all_stages"'):  # it is a file of the tests', not the project's
+        run(name="r2", snapshot="june", previous="r1")
+    run(name="r2", snapshot="june", previous="r1", recipe=rounds.RECIPE)
+    second = TrainingRound.objects.get(name="r2")
+    assert (second.number, second.previous.name, second.base_policy.name) == (2, "r1", "r1-dpo")
+
+
+def test_names_that_are_not_there_are_answered_with_those_there_are(asked, round):
+    with pytest.raises(CommandError, match=r'no round "r7"\. There are: r1\.'):
+        run(**asked | {"name": "r2"}, previous="r7")
+    with pytest.raises(CommandError, match=r'no set of demonstrations "tulu"\. There are: none yet\.'):
+        run(**asked | {"name": "r2"}, demonstrations="tulu")

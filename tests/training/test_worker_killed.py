@@ -18,9 +18,9 @@ from sampling import processes
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion
 from tests.training import rounds
-from training.models import StageKind, StageState, TrainingRound
+from training.models import StageState, TrainingRound
 
-ALL = [kind.value for kind in StageKind]
+ALL = rounds.ALL_STAGES
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -103,7 +103,7 @@ def test_a_round_whose_worker_is_killed_is_finished_once_by_another(policy, snap
 
     first = start_worker()
     messages("training.tasks.run_round", round.pk)
-    _until(lambda: rounds.told(round, "started") == ALL[:3], seconds=60)
+    _until(lambda: rounds.told(round, "started") == ALL[:5], seconds=60)
     sft = round.stages.get(kind="sft")
     _until(lambda: (sft.run_dir / "progress.json").exists(), seconds=20)
     _kill(first)
@@ -116,11 +116,11 @@ def test_a_round_whose_worker_is_killed_is_finished_once_by_another(policy, snap
     done = now()
     assert (done.state, done.failure) == (TaskState.FINISHED, "")
     assert done.attempt == 2
-    assert rounds.told(round, "started") == [*ALL[:3], "sft", *ALL[3:]]
+    assert rounds.told(round, "started") == [*ALL[:5], "sft", *ALL[5:]]
     assert rounds.told(round, "ended") == ALL
     assert {stage.state for stage in done.stages.all()} == {StageState.FINISHED}
     assert sorted(ModelVersion.objects.values_list("name", flat=True)) == [
-        "base", "r1-dpo", "r1-reward", "r1-sft", "tiny",
+        "base", "r1-dpo", "r1-judge", "r1-reward", "r1-sft", "tiny",
     ]  # fmt: skip
     assert done.policy.published_at is not None
     for stage in done.stages.all():

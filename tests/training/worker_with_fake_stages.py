@@ -12,7 +12,7 @@ django.setup()
 from config.celery import app  # noqa: E402
 from sampling import long_tasks  # noqa: E402
 from tests.training.rounds import fake_program  # noqa: E402
-from training import round_plan  # noqa: E402
+from training.running import round_plan  # noqa: E402
 
 __all__ = ["app"]
 

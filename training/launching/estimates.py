@@ -11,6 +11,7 @@ from training.recipe import (
     Dpo,
     Evaluate,
     Harness,
+    JudgeModel,
     PairTraining,
     Recipe,
     RejectionSampling,
@@ -18,6 +19,7 @@ from training.recipe import (
     Sft,
     Training,
 )
+from training.recipe.reading import Section
 
 # Useful arithmetic per second. Two cores read 1,900 tokens/s through the layers: 1900 * 2 * 135e6 / 2 for each.
 FLOPS_OF_A_CORE = 2.6e11
@@ -29,6 +31,11 @@ SAMPLED_TOKENS = 7.6e10  # parameters times tokens per second and core: 560 toke
 SAMPLED_TOKENS_OF_A_GPU = 4e12  # a guess
 TRAINER_START_SECONDS = 20.0  # importing, loading, saving
 ENGINE_START_SECONDS = 12.0
+CHECK_SECONDS = 8.0  # importing a tokenizer, mostly
+TOKENISED_A_SECOND = 300_000.0  # by a fast tokenizer, with reading and counting
+HARNESS_TASK_TOKENS = 20_000  # that a task of some sixty questions with four choices each has read
+PERPLEXITY_TOKENS = 2_500  # of the text that comes with the project
+VERDICT_PASSES = 3  # a model judge reads the prompt and both completions, in both orders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +51,9 @@ class Counts:
     parameters: float
     cores: int
     has_gpu: bool = False
+    pairs_earlier: int = 0  # of the snapshots of the schedule's earlier rounds
+    demonstrations: int = 0  # conversations
+    demonstration_tokens: float = 0.0  # mean
 
     @property
     def flops(self) -> float:
@@ -57,39 +67,76 @@ class Counts:
 
 
 def seconds_of(recipe: Recipe, counts: Counts) -> dict[str, float]:
-    """Seconds of each stage that the recipe has, in the round's order."""
-    return {stage: _seconds(getattr(recipe, stage), recipe, counts) for stage in recipe.stages}
+    """Seconds of each stage of the round, in its order. Every round begins with the check of its data."""
+    check = CHECK_SECONDS + _tokens_read(recipe, counts) / TOKENISED_A_SECOND
+    return {"check": check} | {stage: _seconds(getattr(recipe, stage), recipe, counts) for stage in recipe.stages}
 
 
-def _seconds(section: object, recipe: Recipe, counts: Counts) -> float:
+def rows_of(section: Section, counts: Counts) -> int | None:
+    """The rows that a stage would train on if none were dropped; None for a stage that trains nothing."""
     match section:
-        case RewardModel():  # a judge model is one
-            held_out = _passes(counts, rows=2 * counts.pairs_eval, work=FORWARD)
-            return TRAINER_START_SECONDS + _training(section, counts, rows=2 * _pairs(section, counts)) + held_out
+        case JudgeModel():
+            return min(counts.pairs_eval, section.max_pairs_per_prompt * counts.prompts_eval)
+        case PairTraining():
+            return _pairs(section, counts)
+        case Demonstrations():
+            return counts.demonstrations
+        case Sft():
+            return counts.prompts_train
+        case _:
+            return None
+
+
+def _seconds(section: Section, recipe: Recipe, counts: Counts) -> float:
+    rows = rows_of(section, counts) or 0
+    match section:
+        case JudgeModel():  # the other way round: it learns from the held-out pairs
+            measured = _passes(counts, rows=2 * counts.pairs_train, work=FORWARD)
+            return TRAINER_START_SECONDS + _training(section, counts, rows=2 * rows) + measured
+        case RewardModel():
+            measured = _passes(counts, rows=2 * counts.pairs_eval, work=FORWARD)
+            return TRAINER_START_SECONDS + _training(section, counts, rows=2 * rows) + measured
         case RejectionSampling():
-            rows = counts.prompts_train * section.candidates
-            sampled = _sampling(counts, tokens=rows * _written(counts, section.max_tokens))
-            return sampled + _passes(counts, rows=rows, work=FORWARD)
-        case Sft() | Demonstrations():
-            trained = _training(section, counts, rows=counts.prompts_train)
-            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * trained
+            tried = len(section.temperatures) * min(section.sweep_prompts, counts.prompts_train)
+            candidates = (counts.prompts_train + tried) * section.candidates
+            sampled = _sampling(counts, tokens=candidates * _written(counts, section.max_tokens))
+            return sampled + _passes(counts, rows=candidates, work=FORWARD)
+        case Demonstrations():
+            share = counts.demonstration_tokens / counts.row_tokens if counts.row_tokens else 1.0
+            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * share * _training(section, counts, rows=rows)
+        case Sft():
+            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * _training(section, counts, rows=rows)
         case Dpo():
-            rows = 2 * _pairs(section, counts)
-            reference = _passes(counts, rows=rows, work=FORWARD)
-            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * (_training(section, counts, rows=rows) + reference)
+            reference = _passes(counts, rows=2 * rows, work=FORWARD)
+            trained = _training(section, counts, rows=2 * rows)
+            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * (trained + reference)
         case Evaluate():
-            rows = counts.prompts_eval * section.n
-            one_policy = _sampling(counts, tokens=rows * _written(counts, section.max_tokens))
-            scored = _passes(counts, rows=2 * rows, work=FORWARD) if recipe.reward_model else 0.0
-            return 2 * one_policy + scored
+            written = counts.prompts_eval * section.n
+            one_policy = _sampling(counts, tokens=written * _written(counts, section.max_tokens))
+            by_reward = _passes(counts, rows=2 * written, work=FORWARD) if recipe.reward_model else 0.0
+            return 2 * one_policy + by_reward + _judged_by_model(section, counts, comparisons=written)
         case Harness():
-            return 2 * TRAINER_START_SECONDS
+            tokens = len(section.tasks) * HARNESS_TASK_TOKENS + PERPLEXITY_TOKENS
+            return 2 * (TRAINER_START_SECONDS + tokens * FORWARD * counts.parameters / counts.flops)
         case _:
             raise TypeError(f"No estimate for {section!r}.")
 
 
+def _judged_by_model(section: Evaluate, counts: Counts, *, comparisons: int) -> float:
+    if "model" not in section.judges:
+        return 0.0
+    return ENGINE_START_SECONDS + _passes(counts, rows=VERDICT_PASSES * comparisons, work=FORWARD)
+
+
+def _tokens_read(recipe: Recipe, counts: Counts) -> float:
+    """Tokens that the check counts: both sides of each pair, and the demonstrations where the round has them."""
+    pairs = 2 * (counts.pairs_train + counts.pairs_eval + counts.pairs_earlier) * counts.row_tokens
+    return pairs + (counts.demonstrations * counts.demonstration_tokens if recipe.demonstrations else 0.0)
+
+
 def _pairs(section: PairTraining, counts: Counts) -> int:
-    return min(counts.pairs_train, section.max_pairs_per_prompt * counts.prompts_train)
+    there = counts.pairs_train + (counts.pairs_earlier if section.snapshots == "all" else 0)
+    return min(there, section.max_pairs_per_prompt * counts.prompts_train)
 
 
 def _written(counts: Counts, max_tokens: int) -> float:

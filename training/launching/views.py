@@ -1,39 +1,79 @@
-"""The form that launches a round, and what it would cost."""
+"""The form that launches a round, and what is known of the round before it starts."""
 
 import uuid
 
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from sampling.access import staff_required
+from sampling.engine.run_dir import read_json_lines
 from training import actions
-from training.launching import cost
-from training.launching.forms import RoundForm
-from training.launching.launch_checks import can_launch
-from training.models import TrainingRound
+from training.launching import checking, launch_checks, prefill
+from training.launching.forms import OF_THE_ROUND, RoundForm
+from training.launching.panel import panel_of
+from training.launching.report import report_of, stage_label
+from training.models import LaunchCheck, TrainingRound
+from training.watching.left_out import words_of
+
+ROWS_A_PAGE = 100
+MAX_LISTED = 20_000  # dropped rows: more than anybody reads
 
 
 @require_http_methods(["GET", "POST"])
 @staff_required
 def round_new(request: HttpRequest) -> HttpResponse:
-    """The form and what the round would cost; with "check" posted it only shows that, without JavaScript too."""
-    form = RoundForm(request.POST) if request.method == "POST" else RoundForm(initial=_initial(request))
-    is_check = "check" in request.POST
-    if request.method == "POST" and not is_check and form.is_valid() and (round := _launched(request, form)):
+    """The form and what is known of the round that it asks for.
+
+    Posted with "check" (or "cancel_check") it has the data checked (or no longer), without JavaScript too.
+    """
+    if request.method == "GET":
+        form = RoundForm(initial=_initial(request))
+        return _page(request, form, _as_sent(form))
+    form = RoundForm(request.POST)
+    if "cancel_check" in request.POST:
+        _cancel_check(request.POST["cancel_check"])
+        return _page(request, form, request.POST)
+    if "check" in request.POST:
+        _check(form, again=request.POST["check"] == "again")
+        return _page(request, form, request.POST)
+    if form.is_valid() and (round := _launched(request, form)):
         return redirect(round)
-    asked = request.POST if request.method == "POST" else _asked(form)
-    context = {"form": form, "cost": cost.of_form(asked), "can_launch": can_launch()}
-    refused = form.is_bound and not is_check
-    return render(request, "training/round_new.html", context, status=422 if refused else 200)
+    return _page(request, form, request.POST, status=422)
+
+
+@require_http_methods(["GET", "POST"])
+@staff_required
+def estimate(request: HttpRequest) -> HttpResponse:
+    """What is known of the round, as the form stands. Posted or not, it only reads: changes may not fit an address."""
+    form = RoundForm(request.POST if request.method == "POST" else request.GET)
+    return render(request, "training/_estimate.html", {"panel": panel_of(form)})
 
 
 @require_GET
 @staff_required
-def estimate(request: HttpRequest) -> HttpResponse:
-    """What the round would cost, as the form stands."""
-    return render(request, "training/_estimate.html", {"cost": cost.of_form(request.GET)})
+def check_dropped(request: HttpRequest, pk: int) -> HttpResponse:
+    """The rows that a checked round would leave out, each with its reason."""
+    check = get_object_or_404(LaunchCheck.objects.select_related("snapshot", "base_policy"), pk=pk)
+    listed = []
+    for row in read_json_lines(checking.dropped_rows(check)):
+        if len(listed) == MAX_LISTED:
+            break
+        listed.append(
+            row | {"label": stage_label(str(row.get("stage", ""))), "why": words_of(str(row.get("reason", "")))}
+        )
+    page = Paginator(listed, ROWS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"check": check, "report": report_of(check), "page": page}
+    return render(request, "training/check_dropped.html", context)
+
+
+def _page(request: HttpRequest, form: RoundForm, sent: QueryDict, *, status: int = 200) -> HttpResponse:
+    # From what was sent, not from the form: an error that was put beside a field takes the field's value away.
+    context = {"form": form, "panel": panel_of(RoundForm(sent)), "can_launch": launch_checks.can_launch()}
+    return render(request, "training/round_new.html", context, status=status)
 
 
 def _launched(request: HttpRequest, form: RoundForm) -> TrainingRound | None:
@@ -46,26 +86,55 @@ def _launched(request: HttpRequest, form: RoundForm) -> TrainingRound | None:
         return None
 
 
-def _initial(request: HttpRequest) -> dict[str, str]:
-    """What the address asks for (a snapshot's page links here with itself), else what is likeliest meant."""
-    return {"name": _free_name(), "recipe": "demo"} | {
-        name: value for name, value in request.GET.items() if name in RoundForm.base_fields and name != "request_key"
-    }
+def _check(form: RoundForm, *, again: bool) -> None:
+    """Have the data checked, and put what stands in the way beside the form's fields."""
+    if (asked := form.asked) is None:
+        return
+    try:
+        check = actions.requested_check(asked=asked, again=again)
+    except ValidationError as error:
+        form.add_error(None, error)
+    else:
+        form.show(checking.problems_in(check))
 
 
-def _asked(form: RoundForm) -> dict[str, str]:
+def _cancel_check(pk: str) -> None:
+    if pk.isdecimal() and len(pk) < 19 and (check := LaunchCheck.objects.filter(pk=int(pk)).first()):
+        actions.cancel_check(check=check)
+
+
+def _initial(request: HttpRequest) -> dict[str, object]:
+    """What the address asks for: a round to continue or to clone, a snapshot (its page links here), or nothing."""
+    if round := _round_asked_for(request, "continue"):
+        initial = prefill.continuing(round)
+    elif round := _round_asked_for(request, "clone"):
+        initial = prefill.cloning(round)
+    else:
+        initial = prefill.anew()
+    fields = {*OF_THE_ROUND, "name", "seed"}
+    return initial | {name: value for name, value in request.GET.items() if name in fields}
+
+
+def _round_asked_for(request: HttpRequest, name: str) -> TrainingRound | None:
+    pk = request.GET.get(name)
+    if not pk:
+        return None
+    if not pk.isdecimal() or len(pk) > 18:
+        pk = "0"  # which no round has
+    return get_object_or_404(TrainingRound.objects.select_related("snapshot"), pk=int(pk))
+
+
+def _as_sent(form: RoundForm) -> QueryDict:
     """The form's fields as a browser would send them back unchanged: a select without a choice sends its first."""
-    asked = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
-    for name in ("base_policy", "snapshot"):
-        if not asked[name] and (first := form.fields[name].queryset.first()):
-            asked[name] = first.pk
-    return {name: str(value) for name, value in asked.items() if value is not None}
+    sent = QueryDict(mutable=True)
+    for name, field in form.fields.items():
+        value = form.get_initial_for_field(field, name)
+        if value in (None, "") and name in ("base_policy", "snapshot"):
+            value = _first(field.queryset)
+        if value is not None:
+            sent[name] = str(value)
+    return sent
 
 
-def _free_name() -> str:
-    """round-1, round-2 ...: the first one that is free."""
-    taken = set(TrainingRound.objects.values_list("name", flat=True))
-    number = TrainingRound.objects.count() + 1
-    while f"round-{number}" in taken:
-        number += 1
-    return f"round-{number}"
+def _first(rows: QuerySet[Model]) -> object:
+    return rows.values_list("pk", flat=True).first()

@@ -34,3 +34,7 @@ class LaunchCheck(LongTask):
     @property
     def run_dir(self):
         return settings.VAR_DIR / "launch-checks" / self.folder_name
+
+    def earlier(self) -> list[TrainingRound]:
+        """The rounds of the schedule before the one that is asked for, the first one first."""
+        return [*self.previous.earlier(), self.previous] if self.previous else []

@@ -41,6 +41,11 @@ class Completion:
     finish_reason: str
 
 
+def key_of(messages: Messages) -> str:
+    """What tells one prompt from another whatever its id: what it asks."""
+    return json.dumps(messages, ensure_ascii=False, sort_keys=True)
+
+
 def read_prompts(path: Path | str) -> list[Prompt]:
     """Read `{"id", "messages"}` a line."""
     return [Prompt(str(row["id"]), row["messages"]) for _, row in read_rows(path)]

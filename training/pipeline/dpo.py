@@ -2,35 +2,36 @@
 
     python -m training.pipeline.dpo --run-dir DIR
 
-TRL's DPOTrainer, sigmoid loss; with `sft_weight` also Llama 3's NLL term on the chosen completion. The
-reference is the policy at the start of the stage, so the first loss of the sigmoid term is ln 2. Its log-
-probabilities are computed once, in the same batches as in training, and no second model is held in memory.
-Left out: TRL computes a prompt once for each side of each pair; grouping them is faster and would be our
-own trainer.
+TRL's DPOTrainer with the recipe's loss; with ``nll_weight`` also Llama 3's NLL term on the chosen completion. The
+reference is the policy at the start of the stage, so the first loss is known beforehand (`first_loss_of`). Its log-
+probabilities are computed once and kept (`reference_cache`), and no second model is held in memory.
+
+Where TRL 1.16 differs from the papers: IPO divides each log-ratio by its completion's length, which the paper does not
+say and its authors confirmed to TRL, so its beta is per token; the NLL term is a mean over the tokens of a micro batch,
+where Pang et al. (arXiv 2404.19733, eq. 1), whom Llama 3 cites, take each completion's own mean, so that here long ones
+count more, among rows of like length; and LoRA's dropout is off, as every dropout is. Sigmoid, robust and
+length-normalised losses are the papers'.
+
+Left out: TRL computes a prompt once for each side of each pair; grouping them is faster and would be our own trainer.
 """
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
 from trl import DPOConfig, DPOTrainer
 
-from sampling.engine.run_dir import main
-from training.pipeline.arguments import adapter, training_arguments
-from training.pipeline.batching import order_by_length
-from training.pipeline.preferences import Pair, read_pairs, refuse_too_few, select
-from training.pipeline.trainers import (
-    Reporter,
-    Stage,
-    WeightWatch,
-    conversation_lengths,
-    final_loss,
-    load_policy,
-    load_tokenizer,
-    save_checkpoint,
-)
+from sampling.engine.run_dir import RunDirError, main
+from training.pipeline.arguments import adapter, computes_in_bf16, order_of, training_arguments, working_dtype
+from training.pipeline.pair_tokens import PairTokens
+from training.pipeline.preferences import Pair, read_pairs, refuse_too_few, select, write_left_out
+from training.pipeline.reference_cache import ReferenceCache, Sums, directory_of
+from training.pipeline.trainers import Stage, conversation_lengths, load_policy, load_tokenizer
 from training.recipe import Dpo
 
 
@@ -44,6 +45,8 @@ class Result:
     final_loss: float
     steps: int
     weights_changed: float
+    resumed_at: int | None  # the step that it went on from, where an attempt before was stopped
+    reference_cached: bool  # nothing of the reference had to be computed
     seconds: float
 
 
@@ -54,6 +57,7 @@ def run(run_dir: Path) -> Result:
     recipe = Dpo.parse(stage.told, source="stage.json")
     tokenizer = load_tokenizer(stage.inputs["policy"])
     train = select(read_pairs(stage.inputs["pairs_train"]), recipe, lambda each: conversation_lengths(tokenizer, each))
+    write_left_out(run_dir, "dpo", train.left_out)
     refuse_too_few(
         len(train.pairs),
         recipe.least_rows,
@@ -62,74 +66,122 @@ def run(run_dir: Path) -> Result:
         dropped=train.dropped,
         path=stage.inputs["pairs_train"],
     )
-    order = order_by_length(train.lengths, batch=recipe.micro_batch, seed=stage.seed)
-    stage.say("computing the reference")
-    trainer = make_trainer(stage, recipe, tokenizer, [train.pairs[i] for i in order])
-    watch = WeightWatch(trainer.model)
-    trainer.train()
-    moved = save_checkpoint(trainer, stage, watch)
+    order = order_of(recipe, train.lengths, stage=stage)
+    reference = open_reference(stage, recipe)
+    trained = stage.train(
+        lambda: make_trainer(stage, recipe, tokenizer, [train.pairs[i] for i in order], reference),
+        recipe,
+        prompts=[pair.prompt for pair in train.pairs],
+    )
     return Result(
         pairs=len(train.pairs),
         dropped=train.dropped,
-        first_loss=stage.losses[0],
-        final_loss=final_loss(stage.losses),
-        steps=trainer.state.global_step,
-        weights_changed=moved,
+        first_loss=trained.first_loss,
+        final_loss=trained.final_loss,
+        steps=trained.steps,
+        weights_changed=trained.weights_changed,
+        resumed_at=trained.resumed_at,
+        reference_cached=not reference.computed,
         seconds=time.monotonic() - started,
     )
 
 
+def first_loss_of(recipe: Dpo) -> float:
+    """What the loss is while the policy still is the reference, without the NLL term: every log-ratio is 0."""
+    if recipe.loss == "ipo":
+        return 1 / (4 * recipe.beta**2)  # (0 - 1 / (2 beta))^2
+    return math.log(2)  # -log sigmoid(0); for robust ((1 - e) log 2 - e log 2) / (1 - 2 e)
+
+
+def open_reference(stage: Stage, recipe: Dpo) -> ReferenceCache:
+    """What is known of the policy at the start of this stage, computed as it will be here."""
+    bf16 = computes_in_bf16(recipe)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    numbers = [recipe.method, str(working_dtype(recipe)), f"bf16={bf16}", device, torch.__version__]
+    directory = directory_of(stage.inputs.get("caches"), stage.inputs["policy"], numbers)
+    return ReferenceCache(directory, by_batch=bf16 or recipe.method == "qlora")
+
+
 class TokenTrainer(DPOTrainer):
-    """TRL's trainer on rows that are token ids already."""
+    """TRL's trainer on rows that are token ids already, with a reference that is remembered."""
+
+    def __init__(self, *args: Any, stage: Stage, reference: ReferenceCache, **kwargs: Any) -> None:
+        self.stage = stage
+        self.reference = reference
+        super().__init__(*args, **kwargs)  # asks for the reference
 
     def _prepare_dataset(self, dataset, processing_class, args, dataset_name):
         return dataset
 
+    def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
+        """TRL's own would write to a cache that no other run finds: its key is the dataset object's."""
+        if self.is_deepspeed_enabled or self.is_fsdp_enabled:  # shards of weights: TRL knows how, and remembers nothing
+            return super()._precompute_ref_logps(dataset, name, batch_size)
+        rows = list(dataset)
+        keys = self.reference.keys(rows, batch=batch_size)
+        missing = self.reference.batches_to_compute(keys, batch=batch_size)
+        self.accelerator.wait_for_everyone()  # what one process adds below would be missing in another's list
+        computed = self._compute_reference(rows, keys, missing)
+        sums = [computed.get(key) or self.reference.get(key) for key in keys]
+        chosen, rejected = zip(*sums, strict=True)
+        return dataset.add_column("ref_chosen_logps", list(chosen)).add_column("ref_rejected_logps", list(rejected))
 
-def token_ids(pair: Pair, tokenizer: PreTrainedTokenizerBase) -> dict[str, list[int]]:
-    """The prompt and both completions under the chat template.
-
-    A completion that max_tokens cut off is left open: the end that the template gives it was never written. Most
-    rejected completions of a short limit are such, and a policy that is pushed away from ending them soon ends
-    nothing any more.
-    """
-    prompt = tokenizer.apply_chat_template(pair.prompt, add_generation_prompt=True, return_dict=False)
-    whole = [tokenizer.apply_chat_template(each, return_dict=False) for each in pair.conversations]
-    # A template may write the start of an answer otherwise than the end of a prompt: what they share is the prompt.
-    columns = enumerate(zip(prompt, *whole, strict=False))
-    start = next((i for i, column in columns if len(set(column)) > 1), len(prompt))
-    chosen, rejected = (
-        _left_open(ids[start:], tokenizer.eos_token_id) if cut_off else ids[start:]
-        for ids, cut_off in zip(whole, (pair.chosen_cut_off, pair.rejected_cut_off), strict=True)
-    )
-    return {"prompt_ids": prompt[:start], "chosen_ids": chosen, "rejected_ids": rejected}
-
-
-def _left_open(completion: list[int], end: int) -> list[int]:
-    """The completion without its end token and what the template writes after it."""
-    places = [i for i, token in enumerate(completion) if token == end]
-    return completion[: places[-1]] if places else completion
+    def _compute_reference(self, rows: list[dict], keys: list[str], batches: list[list[int]]) -> dict[str, Sums]:
+        """The sums of some batches of rows, by key: each process computes its share, and all get everything."""
+        computed: dict[str, Sums] = {}
+        mine = batches[self.accelerator.process_index :: self.accelerator.num_processes]
+        for number, batch in enumerate(mine):
+            if self.accelerator.is_main_process:
+                self.stage.progress.update(number, total=len(mine), phase="computing the reference")
+            inputs = self._prepare_inputs(self.data_collator([rows[i] for i in batch]))
+            sides = self.compute_ref_log_probs(self.model, inputs)
+            pairs = zip(*(side.float().tolist() for side in sides), strict=True)
+            found = dict(zip([keys[i] for i in batch], pairs, strict=True))
+            self.reference.add(found)
+            computed |= found
+        if self.accelerator.num_processes == 1:
+            return computed
+        return {key: sums for part in gather_object([computed]) for key, sums in part.items()}
 
 
-def make_trainer(stage: Stage, recipe: Dpo, tokenizer, pairs: list[Pair]) -> DPOTrainer:
-    """TRL's trainer on these pairs, in this order; it computes the reference before it returns."""
-    terms = {"loss_type": ["sigmoid"]}
-    if recipe.nll_weight:
-        terms = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, recipe.nll_weight]}
+def make_trainer(stage: Stage, recipe: Dpo, tokenizer, pairs: list[Pair], reference: ReferenceCache) -> TokenTrainer:
+    """TRL's trainer on these pairs, in this order; it has the reference when it is returned."""
+    tokens = PairTokens(tokenizer, mask_end_tokens=recipe.mask_end_tokens)
+    rows = [tokens.of(pair) for pair in pairs]
+    refuse_truncation(rows, recipe.max_length)
     config = DPOConfig(
         **training_arguments(recipe, rows=len(pairs), stage=stage),
-        beta=recipe.beta,
+        **loss_arguments(recipe),
         precompute_ref_log_probs=True,
-        **terms,
     )
     return TokenTrainer(
         model=load_policy(stage.inputs["policy"], recipe),
         args=config,
-        train_dataset=Dataset.from_list([token_ids(pair, tokenizer) for pair in pairs]),
+        train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         peft_config=adapter(recipe, task="CAUSAL_LM"),
-        callbacks=[Reporter(stage)],
+        stage=stage,
+        reference=reference,
     )
+
+
+def loss_arguments(recipe: Dpo) -> dict[str, Any]:
+    """The loss in TRL's words: its terms with their weights, beta, and the share of flipped pairs."""
+    terms = [(recipe.loss, 1.0)] + ([("sft", recipe.nll_weight)] if recipe.nll_weight else [])
+    return {
+        "loss_type": [name for name, _ in terms],
+        "loss_weights": [weight for _, weight in terms],
+        "beta": recipe.beta,
+        "label_smoothing": recipe.label_smoothing,
+    }
+
+
+def refuse_truncation(rows: list[dict[str, list[int]]], max_length: int) -> None:
+    """Raise rather than let TRL cut a row, of which nobody would hear: what is too long was left out before."""
+    for row in rows:
+        tokens = len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
+        if tokens > max_length:
+            raise RunDirError(f"A pair of {tokens} tokens is longer than max_length ({max_length}): leave it out.")
 
 
 if __name__ == "__main__":

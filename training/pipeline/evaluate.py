@@ -1,50 +1,41 @@
-"""Compare the new policy with the old one on prompts that neither was trained on.
+"""Compare the new policy with the old one, and with the base, on prompts that none was trained on.
 
     python -m training.pipeline.evaluate --run-dir DIR
 
-Both write n completions of each eval prompt with the same parameters and seed; completion i of the one
-meets completion i of the other. The judge is the majority of the simulated annotators' rules, or the reward
-model; a tie counts half. The interval draws whole prompts. Every judged pair is in `judged.jsonl`. Left
-out: people as judges, who meet the new policy's completions in the next comparisons.
+Each policy writes n completions of each eval prompt with the same parameters and seed; completion i of the new one
+meets completion i of an opponent. Every judge of the recipe gives a verdict, and so does each reward model that there
+is, marked where it selected; a tie counts half, and intervals draw whole prompts. What the rounds so far have judged
+gives ratings of all versions. Every judged pair is in `judged.jsonl`, those of the first judge against the old policy
+first. Left out: people as judges, who are asked in a blind test of their own.
 """
 
-import shutil
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from annotation.simulated import annotators as simulated
 from sampling.engine.generate import generate_in_child
-from sampling.engine.run_dir import RunDirError, main
-from training.pipeline.completions import COMPLETIONS, Completion, Generate, Prompt, read_prompts, sample
-from training.pipeline.intervals import Interval, clustered_mean
-from training.pipeline.preferences import Messages, answered
+from sampling.engine.run_dir import RunDirError, main, read_json_lines
+from training.pipeline.completions import Completion, Generate, Prompt, read_prompts
+from training.pipeline.divergence import divergence
+from training.pipeline.judging import REWARD, SELECTOR, opinions_of
+from training.pipeline.kept_completions import sample_once
+from training.pipeline.matches import Match, match_of
+from training.pipeline.meetings import OPPONENTS, Meeting, Opinion, meet
+from training.pipeline.ratings import Rating, ratings_of
 from training.pipeline.rejection_sampling import write_json_lines
-from training.pipeline.scoring import Scorer
 from training.pipeline.trainers import Stage, is_main_process
 from training.recipe import Evaluate
 
-Verdict = Callable[["Meeting"], float]
-
-
-@dataclass(frozen=True)
-class Meeting:
-    """Two completions of one prompt, by the new and the old policy, with rewards if a model gave any."""
-
-    prompt: Prompt
-    new: Completion
-    old: Completion
-    reward_new: float | None = None
-    reward_old: float | None = None
+JUDGED = "judged.jsonl"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What goes into result.json. The reward model's figures are null where the round trained none."""
+    """What goes into result.json. Figures without an opponent's name are the first judge's, against the old policy."""
 
     prompts: int
     completions: int  # by each policy
@@ -56,165 +47,216 @@ class Result:
     wins: int
     ties: int
     losses: int
-    reward_win_rate: float | None
+    length_controlled_win_rate: float | None
+    reward_win_rate: float | None  # by the reward model that selected nothing, else by the selector
     reward_win_rate_low: float | None
     reward_win_rate_high: float | None
     mean_tokens_new: float
     mean_tokens_old: float
+    mean_tokens_base: float | None
     mean_words_new: float
     mean_words_old: float
     finished_new: float  # share of completions that max_tokens did not cut off
     finished_old: float
+    old_is_base: bool  # then the base has no match of its own
+    matches: list[Match]  # the first judge's first, and of each judge that against the old policy
+    kl_to_old: float | None  # nats a token, on the new policy's own completions
+    kl_completions: int  # on so many of them
+    ratings: list[Rating] | None  # null while fewer than three versions met
     seconds: float
 
 
+@dataclass(frozen=True)
+class Contest:
+    """Who takes part: locations and names by role, "new", "old" and, where it is not the old one, "base"."""
+
+    policies: dict[str, str]
+    names: dict[str, str]
+    old_is_base: bool
+
+    @classmethod
+    def of(cls, stage: Stage) -> "Contest":
+        policies = {which: stage.inputs.get(f"policy_{which}") for which in ("new", "old", "base")}
+        old_is_base = policies["base"] == policies["old"]
+        if old_is_base:
+            del policies["base"]  # it is sampled and met once
+        names = {"new": "the new policy", "old": "the old policy", "base": "the base"}
+        return cls(
+            policies={which: policy for which, policy in policies.items() if policy},
+            names=names | dict(stage.inputs.get("names") or {}),
+            old_is_base=old_is_base,
+        )
+
+    @property
+    def anchor(self) -> str:
+        """The name of what the schedule began with, as far as it is known."""
+        return self.names["base" if "base" in self.policies else "old"]
+
+
 def run(run_dir: Path, *, generate: Generate = generate_in_child) -> Result | None:
-    """Sample both policies, judge, and measure."""
+    """Sample every policy, judge, and measure."""
     if not is_main_process():
         return None
     started = time.monotonic()
     stage = Stage.start(run_dir, unit="completions")
     recipe = Evaluate.parse(stage.told, source="stage.json")
+    contest = Contest.of(stage)
     prompts = read_prompts(stage.inputs["prompts"])
-    new, old = (_completions(stage, recipe, prompts, which, generate) for which in ("new", "old"))
-    meetings = meet(prompts, new, old)
-    if not meetings:
+    written = {which: _completions(stage, recipe, contest, prompts, which, generate) for which in contest.policies}
+    meetings = [
+        meeting
+        for opponent in OPPONENTS
+        if opponent in written
+        for meeting in meet(prompts, opponent, written["new"], written[opponent])
+    ]
+    if not any(meeting.opponent == "old" for meeting in meetings):
         raise RunDirError(
             f"{stage.inputs['prompts']} has no prompt that both policies answered. "
             "Give the eval split some prompts that fit max_model_len."
         )
-    if reward := stage.inputs.get("reward"):
-        stage.say("scoring")
-        meetings = with_rewards(meetings, Scorer(reward))
-    stage.say("judging")
-    verdict = judge_of(recipe, seed=stage.seed)
-    verdicts = [verdict(meeting) for meeting in meetings]
-    write_json_lines(run_dir / "judged.jsonl", [_row(*each) for each in zip(meetings, verdicts, strict=True)])
-    return _result(recipe, stage.seed, prompts, meetings, verdicts, started)
+    opinions = opinions_of(stage, recipe, meetings, generate)
+    rows = _judged(opinions, contest)
+    write_json_lines(run_dir / JUDGED, rows)
+    stage.say("measuring")
+    matches = _matches(opinions, contest, recipe, seed=stage.seed)
+    moved = divergence(
+        prompts, written["new"], new=contest.policies["new"], old=contest.policies["old"], seed=stage.seed
+    )
+    return Result(
+        **_sizes(prompts, opinions[0]),
+        **_headline(matches, old_is_base=contest.old_is_base),
+        **_lengths(opinions[0]),
+        old_is_base=contest.old_is_base,
+        matches=matches,
+        kl_to_old=moved and moved.value,
+        kl_completions=moved.completions if moved else 0,
+        ratings=_ratings(stage, recipe, contest, rows),
+        seconds=time.monotonic() - started,
+    )
 
 
 def _completions(
-    stage: Stage, recipe: Evaluate, prompts: list[Prompt], which: str, generate: Generate
+    stage: Stage, recipe: Evaluate, contest: Contest, prompts: list[Prompt], which: str, generate: Generate
 ) -> list[Completion]:
-    directory = stage.run_dir / f"sampling_{which}"
-    completions = sample(
-        directory,
-        policy=stage.inputs[f"policy_{which}"],
+    completions = sample_once(
+        stage.run_dir / f"sampling_{which}",
+        caches=stage.inputs.get("caches"),
+        policy=contest.policies[which],
         prompts=prompts,
         recipe=recipe,
         n=recipe.n,
         seed=stage.seed,
         progress=stage.progress,
-        phase=f"the {which} policy",
+        phase="the base" if which == "base" else f"the {which} policy",
         generate=generate,
     )
-    shutil.copyfile(directory / COMPLETIONS, stage.run_dir / f"completions_{which}.jsonl")
+    write_json_lines(stage.run_dir / f"completions_{which}.jsonl", [asdict(each) for each in completions])
     return completions
 
 
-def meet(prompts: Sequence[Prompt], new: Sequence[Completion], old: Sequence[Completion]) -> list[Meeting]:
-    """Pair the completions by prompt and index; one that has no counterpart meets nobody."""
-    by_id = {prompt.id: prompt for prompt in prompts}
-    others = {(each.prompt_id, each.index): each for each in old}
+def _judged(opinions: Sequence[Opinion], contest: Contest) -> list[dict[str, Any]]:
+    """Every verdict of every judge; the first judge's against the old policy come first, for pages to show."""
+    rewards = _rewards(opinions)
     return [
-        Meeting(by_id[each.prompt_id], each, others[each.prompt_id, each.index])
-        for each in new
-        if (each.prompt_id, each.index) in others
+        _row(meeting, verdict, scores, opinion, contest)
+        for opinion in opinions
+        for meeting, verdict, scores in zip(opinion.meetings, opinion.verdicts, opinion.scores or rewards, strict=True)
     ]
 
 
-def with_rewards(meetings: Sequence[Meeting], scorer: Scorer) -> list[Meeting]:
-    """The same meetings, each side with its score."""
-    sides: list[Messages] = []
-    for each in meetings:
-        sides += [answered(each.prompt.messages, side.text) for side in (each.new, each.old)]
-    scores = scorer.score(sides)
-    return [replace(each, reward_new=scores[2 * i], reward_old=scores[2 * i + 1]) for i, each in enumerate(meetings)]
+def _rewards(opinions: Sequence[Opinion]) -> Sequence[tuple[float | None, float | None]]:
+    """The scores that are shown beside verdicts that have none of their own."""
+    scored = [opinion.scores for opinion in opinions if opinion.scores is not None]
+    return scored[0] if scored else [(None, None)] * len(opinions[0].meetings)
 
 
-def judge_of(recipe: Evaluate, *, seed: int) -> Verdict:
-    """The judge that the recipe names: 1.0 where the new policy wins, 0.0 where it loses, 0.5 for a tie."""
-    match recipe.judges[0]:
-        case "simulated":
-            return lambda meeting: simulated.verdict(
-                meeting.prompt.messages, meeting.new.text, meeting.old.text, seed=seed
-            )
-        case "reward_model":
-            return reward_verdict
-
-
-def reward_verdict(meeting: Meeting) -> float:
-    """Which side the reward model scores higher."""
-    if meeting.reward_new is None or meeting.reward_old is None:
-        raise RunDirError(
-            'The judge is "reward_model", but the stage was given no "reward" among its inputs. '
-            'Train one or choose "simulated".'
-        )
-    if meeting.reward_new == meeting.reward_old:
-        return 0.5
-    return float(meeting.reward_new > meeting.reward_old)
-
-
-def win_rate(meetings: Sequence[Meeting], verdicts: Sequence[float], *, resamples: int, seed: int) -> Interval:
-    """The mean verdict, each prompt counting once however many completions it has."""
-    by_prompt: dict[str, list[float]] = defaultdict(list)
-    for meeting, verdict in zip(meetings, verdicts, strict=True):
-        by_prompt[meeting.prompt.id].append(verdict)
-    interval = clustered_mean(list(by_prompt.values()), resamples=resamples, seed=seed)
-    assert interval is not None  # noqa: S101 - there is at least one meeting
-    return interval
-
-
-def _result(
-    recipe: Evaluate,
-    seed: int,
-    prompts: Sequence[Prompt],
-    meetings: Sequence[Meeting],
-    verdicts: Sequence[float],
-    started: float,
-) -> Result:
-    judged = win_rate(meetings, verdicts, resamples=recipe.resamples, seed=seed)
-    rewarded = None
-    if meetings[0].reward_new is not None:
-        by_reward = [reward_verdict(meeting) for meeting in meetings]
-        rewarded = win_rate(meetings, by_reward, resamples=recipe.resamples, seed=seed)
-    new, old = [each.new for each in meetings], [each.old for each in meetings]
-    met = len({meeting.prompt.id for meeting in meetings})
-    return Result(
-        prompts=met,
-        completions=len(meetings),
-        skipped=len(prompts) - met,
-        judge=recipe.judges[0],
-        win_rate=judged.value,
-        win_rate_low=judged.low,
-        win_rate_high=judged.high,
-        wins=verdicts.count(1.0),
-        ties=verdicts.count(0.5),
-        losses=verdicts.count(0.0),
-        reward_win_rate=rewarded and rewarded.value,
-        reward_win_rate_low=rewarded and rewarded.low,
-        reward_win_rate_high=rewarded and rewarded.high,
-        mean_tokens_new=fmean(each.tokens for each in new),
-        mean_tokens_old=fmean(each.tokens for each in old),
-        mean_words_new=fmean(len(each.text.split()) for each in new),
-        mean_words_old=fmean(len(each.text.split()) for each in old),
-        finished_new=fmean(each.finish_reason != "length" for each in new),
-        finished_old=fmean(each.finish_reason != "length" for each in old),
-        seconds=time.monotonic() - started,
-    )
-
-
-def _row(meeting: Meeting, verdict: float) -> dict[str, Any]:
+def _row(
+    meeting: Meeting,
+    verdict: float,
+    scores: tuple[float | None, float | None],
+    opinion: Opinion,
+    contest: Contest,
+) -> dict[str, Any]:
+    """`old` is the opponent's completion, also where the opponent is the base."""
     return {
         "prompt_id": meeting.prompt.id,
         "index": meeting.new.index,
         "prompt": meeting.prompt.messages,
         "new": meeting.new.text,
-        "old": meeting.old.text,
+        "old": meeting.other.text,
         "verdict": verdict,
-        "reward_new": meeting.reward_new,
-        "reward_old": meeting.reward_old,
+        "reward_new": scores[0],
+        "reward_old": scores[1],
+        "opponent": meeting.opponent,
+        "judge": opinion.judge,
+        "independent": opinion.independent,
+        "name_new": contest.names["new"],
+        "name_opponent": contest.names[meeting.opponent],
     }
+
+
+def _matches(opinions: Sequence[Opinion], contest: Contest, recipe: Evaluate, *, seed: int) -> list[Match]:
+    found = [
+        match_of(opinion, opponent, name=contest.names[opponent], resamples=recipe.resamples, seed=seed)
+        for opinion in opinions
+        for opponent in OPPONENTS
+    ]
+    return [match for match in found if match is not None]
+
+
+def _headline(matches: Sequence[Match], *, old_is_base: bool) -> dict[str, Any]:
+    """The first judge's figures against the old policy, and the reward model's."""
+    first = matches[0]
+    against_old = {match.judge: match for match in matches if match.opponent == "old"}
+    reward = against_old.get(REWARD) or against_old.get(SELECTOR)
+    base = next((match for match in matches if match.opponent == ("old" if old_is_base else "base")), None)
+    return {
+        "judge": first.judge,
+        "win_rate": first.win_rate,
+        "win_rate_low": first.low,
+        "win_rate_high": first.high,
+        "wins": first.wins,
+        "ties": first.ties,
+        "losses": first.losses,
+        "length_controlled_win_rate": first.length_controlled_win_rate,
+        "reward_win_rate": reward and reward.win_rate,
+        "reward_win_rate_low": reward and reward.low,
+        "reward_win_rate_high": reward and reward.high,
+        "mean_tokens_base": base and base.mean_tokens_opponent,
+    }
+
+
+def _sizes(prompts: Sequence[Prompt], opinion: Opinion) -> dict[str, int]:
+    against_old = opinion.against("old")
+    met = len(against_old.by_prompt())
+    return {"prompts": met, "completions": len(against_old.meetings), "skipped": len(prompts) - met}
+
+
+def _lengths(opinion: Opinion) -> dict[str, float]:
+    meetings = opinion.against("old").meetings
+    sides = {"new": [each.new for each in meetings], "old": [each.other for each in meetings]}
+    figures = {}
+    for which, completions in sides.items():
+        figures[f"mean_tokens_{which}"] = fmean(each.tokens for each in completions)
+        figures[f"mean_words_{which}"] = fmean(len(each.text.split()) for each in completions)
+        figures[f"finished_{which}"] = fmean(each.finish_reason != "length" for each in completions)
+    return figures
+
+
+def _ratings(stage: Stage, recipe: Evaluate, contest: Contest, rows: Sequence[dict[str, Any]]) -> list[Rating] | None:
+    """Of all versions that met in this round and the earlier ones, by the first judge.
+
+    The reward models of two rounds are two models, and count as one judge: where ratings are to be compared over many
+    rounds, the rules or a policy judge more evenly.
+    """
+    earlier = chain.from_iterable(read_json_lines(Path(path)) for path in stage.inputs.get("earlier") or ())
+    return ratings_of(
+        chain(earlier, rows),
+        judge=recipe.judges[0],
+        anchor=contest.anchor,
+        resamples=recipe.resamples,
+        seed=stage.seed,
+    )
 
 
 if __name__ == "__main__":

@@ -5,14 +5,31 @@ No tokenizer and no model here: the length of a conversation is asked of a funct
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sampling.engine.run_dir import RunDirError
+from training.pipeline.left_out import LeftOut, count_by_reason, shortened, write_left_out
 from training.recipe import PairTraining
+
+__all__ = [
+    "STRENGTHS",
+    "LeftOut",
+    "Lengths",
+    "Messages",
+    "Pair",
+    "Selection",
+    "answered",
+    "read_pairs",
+    "read_rows",
+    "refuse_too_few",
+    "select",
+    "select_held_out",
+    "write_left_out",
+]
 
 Messages = list[dict[str, str]]
 Lengths = Callable[[Sequence[Messages]], list[int]]  # conversations -> tokens of each
@@ -34,11 +51,25 @@ class Pair:
     agreement: int = 0  # votes for less votes against
     chosen_cut_off: bool = False  # by max_tokens, when it was sampled
     rejected_cut_off: bool = False
+    tie: bool = False  # neither was preferred: which is "chosen" here says nothing
+    latest: bool = True  # of the newest snapshot of the schedule
+    line: int = 0  # of the file that it was read from
 
     @property
     def conversations(self) -> tuple[Messages, Messages]:
         """The prompt with either completion, chosen first."""
         return answered(self.prompt, self.chosen), answered(self.prompt, self.rejected)
+
+    @property
+    def reversed(self) -> "Pair":
+        """The other order of a tie."""
+        return replace(
+            self,
+            chosen=self.rejected,
+            rejected=self.chosen,
+            chosen_cut_off=self.rejected_cut_off,
+            rejected_cut_off=self.chosen_cut_off,
+        )
 
     def as_row(self) -> dict[str, Any]:
         """TRL's conversational preference row with an explicit prompt."""
@@ -48,11 +79,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Selection:
-    """The pairs that are used, each with its length in tokens, and the number of others by reason."""
+    """The pairs that are used, each with its length in tokens, and the others."""
 
     pairs: list[Pair]
     lengths: list[int]  # of the longer of the two conversations
-    dropped: dict[str, int]
+    left_out: list[LeftOut]
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """The number of the others by reason."""
+        return count_by_reason(self.left_out)
 
 
 def answered(prompt: Messages, completion: str) -> Messages:
@@ -62,7 +98,7 @@ def answered(prompt: Messages, completion: str) -> Messages:
 
 def read_pairs(path: Path | str) -> list[Pair]:
     """Read the preference export; raises `RunDirError` naming the line that is not a pair."""
-    return [_pair(row, f"{path}, line {number}") for number, row in read_rows(path)]
+    return [_pair(row, path, number) for number, row in read_rows(path)]
 
 
 def read_rows(path: Path | str) -> list[tuple[int, dict[str, Any]]]:
@@ -81,32 +117,25 @@ def read_rows(path: Path | str) -> list[tuple[int, dict[str, Any]]]:
 
 
 def select(pairs: Iterable[Pair], recipe: PairTraining, lengths_of: Lengths) -> Selection:
-    """Choose the pairs to train on: usable ones, each prompt's strongest first."""
-    dropped: Counter[str] = Counter()
-    usable = []
-    for pair in pairs:
-        if reason := _unusable(pair) or _too_weak(pair, recipe):
-            dropped[reason] += 1
-        else:
-            usable.append(pair)
-    usable, lengths = _short_enough(usable, recipe.max_length, lengths_of, dropped)
-    chosen = _strongest(usable, recipe.max_pairs_per_prompt)
-    if surplus := len(usable) - len(chosen):
-        dropped["more_than_max_pairs_per_prompt"] = surplus
-    return Selection([usable[i] for i in chosen], [lengths[i] for i in chosen], dict(dropped))
+    """Choose the pairs to train on: usable ones, each prompt's strongest first.
+
+    A tie that the recipe asks for is one pair until all is chosen, then both of its orders: one order alone would be a
+    preference that nobody stated.
+    """
+    usable, left_out = _divide(pairs, lambda pair: _unusable(pair) or _unasked(pair, recipe))
+    usable, lengths = _short_enough(usable, recipe.max_length, lengths_of, left_out)
+    kept = _strongest(usable, recipe.max_pairs_per_prompt)
+    surplus = sorted(set(range(len(usable))) - set(kept))
+    left_out += [_left_out(usable[i], "more_than_max_pairs_per_prompt") for i in surplus]
+    rows = [(each, lengths[i]) for i in kept for each in _orders(usable[i])]
+    return Selection([pair for pair, _ in rows], [length for _, length in rows], left_out)
 
 
 def select_held_out(pairs: Iterable[Pair], max_length: int, lengths_of: Lengths) -> Selection:
-    """Choose the pairs to measure on: all that are usable and fit."""
-    dropped: Counter[str] = Counter()
-    usable = []
-    for pair in pairs:
-        if reason := _unusable(pair):
-            dropped[reason] += 1
-        else:
-            usable.append(pair)
-    usable, lengths = _short_enough(usable, max_length, lengths_of, dropped)
-    return Selection(usable, lengths, dict(dropped))
+    """Choose the pairs to measure on: all that are usable, say which side is better, and fit."""
+    usable, left_out = _divide(pairs, lambda pair: _unusable(pair) or ("tie" if pair.tie else None))
+    usable, lengths = _short_enough(usable, max_length, lengths_of, left_out)
+    return Selection(usable, lengths, left_out)
 
 
 def refuse_too_few(count: int, least: int, *, what: str, stage: str, dropped: dict[str, int], path: str) -> None:
@@ -120,7 +149,7 @@ def refuse_too_few(count: int, least: int, *, what: str, stage: str, dropped: di
     )
 
 
-def _pair(row: dict[str, Any], where: str) -> Pair:
+def _pair(row: dict[str, Any], path: Path | str, line: int) -> Pair:
     try:
         return Pair(
             prompt_id=str(row.get("prompt_id") or json.dumps(row["prompt"])),
@@ -132,10 +161,13 @@ def _pair(row: dict[str, Any], where: str) -> Pair:
             agreement=int(row.get("votes", 0)) - int(row.get("votes_against", 0)),
             chosen_cut_off=row.get("chosen_finish_reason") == "length",
             rejected_cut_off=row.get("rejected_finish_reason") == "length",
+            tie=row.get("tie", False) is True,
+            latest=row.get("latest", True) is not False,
+            line=line,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunDirError(
-            f"{where} is not a preference pair ({type(error).__name__}: {error}). "
+            f"{path}, line {line} is not a preference pair ({type(error).__name__}: {error}). "
             'It needs "prompt", "chosen" and "rejected", each a list of messages.'
         ) from None
 
@@ -154,21 +186,52 @@ def _unusable(pair: Pair) -> str | None:
     return None
 
 
-def _too_weak(pair: Pair, recipe: PairTraining) -> str | None:
+def _unasked(pair: Pair, recipe: PairTraining) -> str | None:
+    """Why the recipe does not ask for a pair. A tie has no strength that could be too weak."""
+    if recipe.snapshots == "latest" and not pair.latest:
+        return "earlier_snapshot"
+    if pair.tie:
+        return None if getattr(recipe, "ties", False) else "tie"  # a reward model has no use for one
     if STRENGTHS.index(pair.strength) < STRENGTHS.index(recipe.least_strength):
         return "weaker_than_least_strength"
     return None
 
 
+def _divide(pairs: Iterable[Pair], reason_of: Callable[[Pair], str | None]) -> tuple[list[Pair], list[LeftOut]]:
+    """The pairs for which there is no reason to leave them out, and the others."""
+    usable, left_out = [], []
+    for pair in pairs:
+        if reason := reason_of(pair):
+            left_out.append(_left_out(pair, reason))
+        else:
+            usable.append(pair)
+    return usable, left_out
+
+
 def _short_enough(
-    pairs: list[Pair], max_length: int, lengths_of: Lengths, dropped: Counter[str]
+    pairs: list[Pair], max_length: int, lengths_of: Lengths, left_out: list[LeftOut]
 ) -> tuple[list[Pair], list[int]]:
     sides = lengths_of([conversation for pair in pairs for conversation in pair.conversations])
     lengths = [max(sides[2 * i], sides[2 * i + 1]) for i in range(len(pairs))]
     fitting = [i for i, length in enumerate(lengths) if length <= max_length]
-    if too_long := len(pairs) - len(fitting):
-        dropped["too_long"] += too_long
+    left_out += [
+        _left_out(pair, "too_long", tokens=length, limit=max_length)
+        for pair, length in zip(pairs, lengths, strict=True)
+        if length > max_length
+    ]
     return [pairs[i] for i in fitting], [lengths[i] for i in fitting]
+
+
+def _left_out(pair: Pair, reason: str, *, tokens: int | None = None, limit: int | None = None) -> LeftOut:
+    asked = shortened(pair.prompt[-1]["content"], 60) if pair.prompt else ""
+    said = f"{asked} | {shortened(pair.chosen, 40)} | {shortened(pair.rejected, 40)}"
+    return LeftOut(
+        reason=reason, prompt_id=pair.prompt_id, line=pair.line or None, tokens=tokens, limit=limit, excerpt=said
+    )
+
+
+def _orders(pair: Pair) -> list[Pair]:
+    return [pair, pair.reversed] if pair.tie else [pair]
 
 
 def _strongest(pairs: list[Pair], at_most: int) -> list[int]:
@@ -178,7 +241,11 @@ def _strongest(pairs: list[Pair], at_most: int) -> list[int]:
         by_prompt[pair.prompt_id].append(index)
     kept: list[int] = []
     for indices in by_prompt.values():
-        # Stable: among equals the file's order decides, so a rerun trains on the same pairs.
-        indices.sort(key=lambda i: (-STRENGTHS.index(pairs[i].strength), -pairs[i].margin, -pairs[i].agreement))
+        # Stable: among equals the file's order decides, so a rerun trains on the same pairs. Ties come last.
+        indices.sort(key=lambda i: _weakness(pairs[i]))
         kept += indices[:at_most]
     return sorted(kept)
+
+
+def _weakness(pair: Pair) -> tuple:
+    return pair.tie, -STRENGTHS.index(pair.strength), -pair.margin, -pair.agreement

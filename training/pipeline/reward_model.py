@@ -4,11 +4,13 @@
 
 Bradley-Terry, -log sigmoid(r_chosen - r_rejected - margin), by TRL's RewardTrainer: the policy with its
 head replaced by one number. The accuracy is that of the saved checkpoint on pairs whose prompts it never
-saw. Left out: grouping all pairs of a prompt into one row, which TRL does not do.
+saw, beside that of the reward models of earlier rounds on the same pairs: the best of them all scores the
+candidates. Left out: grouping all pairs of a prompt into one row, which TRL does not do.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets import Dataset
@@ -17,87 +19,153 @@ from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import suppress_seqcls_warning
 
 from sampling.engine.run_dir import main
-from training.pipeline.arguments import adapter, training_arguments, working_dtype
-from training.pipeline.batching import order_by_length
-from training.pipeline.intervals import wilson
-from training.pipeline.preferences import Pair, read_pairs, refuse_too_few, select, select_held_out
+from training.pipeline.accuracy import (
+    Accuracy,
+    AtStrength,
+    accuracy_by_strength,
+    accuracy_of,
+    verdicts_by,
+    verdicts_by_length,
+)
+from training.pipeline.arguments import adapter, loading, order_of, training_arguments
+from training.pipeline.preferences import (
+    Pair,
+    Selection,
+    read_pairs,
+    refuse_too_few,
+    select,
+    select_held_out,
+    write_left_out,
+)
 from training.pipeline.scoring import Scorer
 from training.pipeline.trainers import (
-    Reporter,
     Stage,
-    WeightWatch,
     check_model_is_there,
     conversation_lengths,
-    final_loss,
     freeze_embeddings,
+    is_main_process,
     load_tokenizer,
-    save_checkpoint,
 )
 from training.recipe import RewardModel
+
+# What Llama 2 asks the rewards of a pair to differ by, for each strength (arXiv 2307.09288, table 27).
+MARGINS = {
+    "small": {
+        "significantly_better": 1.0,
+        "better": 2 / 3,
+        "slightly_better": 1 / 3,
+        "negligibly_better": 0.0,
+    },
+    "large": {
+        "significantly_better": 3.0,
+        "better": 2.0,
+        "slightly_better": 1.0,
+        "negligibly_better": 0.0,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A reward model of an earlier round on this round's held-out pairs; null when it, or they, are not there."""
+
+    location: str
+    accuracy: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found on the held-out pairs: the new reward model, who only looks at length, and the rivals."""
+
+    accuracy: Accuracy | None
+    by_strength: list[AtStrength]
+    length_baseline: Accuracy | None
+    rivals: list[Rival]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What goes into result.json; the accuracy is null when nothing was held out."""
+    """What goes into result.json; the accuracies are null when nothing was held out."""
 
     pairs_train: int
     pairs_eval: int
+    prompts_eval: int  # what the intervals draw
     dropped: dict[str, int]
     dropped_eval: dict[str, int]
     accuracy: float | None
     accuracy_low: float | None
     accuracy_high: float | None
+    by_strength: list[AtStrength]
+    length_baseline: Accuracy | None
+    rivals: list[Rival]
+    best: str  # the location of the most accurate one, which is to score candidates
+    best_is_new: bool
     first_loss: float
     final_loss: float
     steps: int
     weights_changed: float
+    resumed_at: int | None  # the step that it went on from, where an attempt before was stopped
     seconds: float
 
 
-def run(run_dir: Path) -> Result:
-    """Train, save and measure."""
+def run(run_dir: Path, *, section: type[RewardModel] = RewardModel) -> Result | None:
+    """Train, save and measure; of several processes only the main one measures what it saved."""
     started = time.monotonic()
     stage = Stage.start(run_dir)
-    recipe = RewardModel.parse(stage.told, source="stage.json")
+    recipe = section.parse(stage.told, source="stage.json")
     tokenizer = load_tokenizer(stage.inputs["policy"])
+    train, held_out = select_pairs(stage, recipe, tokenizer)
+    order = order_of(recipe, train.lengths, stage=stage)
+    trained = stage.train(lambda: make_trainer(stage, recipe, tokenizer, [train.pairs[i] for i in order]), recipe)
+    if not is_main_process():
+        return None
+    measured = measure(stage, held_out.pairs)
+    best = best_of(str(stage.checkpoint), measured)
+    return Result(
+        pairs_train=len(train.pairs),
+        pairs_eval=len(held_out.pairs),
+        prompts_eval=len({pair.prompt_id for pair in held_out.pairs}),
+        dropped=train.dropped,
+        dropped_eval=held_out.dropped,
+        accuracy=measured.accuracy and measured.accuracy.accuracy,
+        accuracy_low=measured.accuracy and measured.accuracy.low,
+        accuracy_high=measured.accuracy and measured.accuracy.high,
+        by_strength=measured.by_strength,
+        length_baseline=measured.length_baseline,
+        rivals=measured.rivals,
+        best=best,
+        best_is_new=best == str(stage.checkpoint),
+        first_loss=trained.first_loss,
+        final_loss=trained.final_loss,
+        steps=trained.steps,
+        weights_changed=trained.weights_changed,
+        resumed_at=trained.resumed_at,
+        seconds=time.monotonic() - started,
+    )
+
+
+def select_pairs(stage: Stage, recipe: RewardModel, tokenizer) -> tuple[Selection, Selection]:
+    """The pairs to train on and the held-out ones; those left out are listed."""
 
     def lengths(conversations):
         return conversation_lengths(tokenizer, conversations)
 
     train = select(read_pairs(stage.inputs["pairs_train"]), recipe, lengths)
+    held_out = select_held_out(read_pairs(stage.inputs["pairs_eval"]), recipe.max_length, lengths)
+    # Told apart by the reason: the line that is named is of another file.
+    others = [replace(each, reason=f"held_out_{each.reason}") for each in held_out.left_out]
+    write_left_out(stage.run_dir, recipe.stage, [*train.left_out, *others])
     refuse_too_few(
         len(train.pairs),
         recipe.least_rows,
         what="pairs",
-        stage="the reward model",
+        stage=f"the {recipe.stage.replace('_', ' ')}",
         dropped=train.dropped,
         path=stage.inputs["pairs_train"],
     )
-    held_out = select_held_out(read_pairs(stage.inputs["pairs_eval"]), recipe.max_length, lengths)
-    order = order_by_length(train.lengths, batch=recipe.micro_batch, seed=stage.seed)
-    trainer = make_trainer(stage, recipe, tokenizer, [train.pairs[i] for i in order])
-    watch = WeightWatch(trainer.model)
-    trainer.train()
-    moved = save_checkpoint(trainer, stage, watch)
-    steps = trainer.state.global_step
-    del trainer
-    stage.say("measuring on held-out pairs")
-    right = count_right(Scorer(stage.checkpoint), held_out.pairs)
-    accuracy = wilson(right, len(held_out.pairs))
-    return Result(
-        pairs_train=len(train.pairs),
-        pairs_eval=len(held_out.pairs),
-        dropped=train.dropped,
-        dropped_eval=held_out.dropped,
-        accuracy=accuracy and accuracy.value,
-        accuracy_low=accuracy and accuracy.low,
-        accuracy_high=accuracy and accuracy.high,
-        first_loss=stage.losses[0],
-        final_loss=final_loss(stage.losses),
-        steps=steps,
-        weights_changed=moved,
-        seconds=time.monotonic() - started,
-    )
+    return train, held_out
 
 
 def make_trainer(stage: Stage, recipe: RewardModel, tokenizer, pairs: list[Pair]) -> RewardTrainer:
@@ -105,7 +173,7 @@ def make_trainer(stage: Stage, recipe: RewardModel, tokenizer, pairs: list[Pair]
     path = stage.inputs["policy"]
     check_model_is_there(path)
     with suppress_seqcls_warning():  # the new head is missing from the policy's checkpoint: it should be
-        model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, dtype=working_dtype(recipe))
+        model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, **loading(recipe))
     freeze_embeddings(model, recipe)
     config = RewardConfig(
         **training_arguments(recipe, rows=len(pairs), stage=stage),
@@ -114,26 +182,53 @@ def make_trainer(stage: Stage, recipe: RewardModel, tokenizer, pairs: list[Pair]
     return RewardTrainer(
         model=model,
         args=config,
-        train_dataset=Dataset.from_list([as_row(pair, margins=recipe.margins != "none") for pair in pairs]),
+        train_dataset=Dataset.from_list([as_row(pair, margins=recipe.margins) for pair in pairs]),
         processing_class=tokenizer,
         peft_config=adapter(recipe, task="SEQ_CLS"),
-        callbacks=[Reporter(stage)],
     )
 
 
-def as_row(pair: Pair, *, margins: bool) -> dict:
+def as_row(pair: Pair, *, margins: str) -> dict:
     """RewardTrainer subtracts the column "margin" from the difference of the rewards when there is one."""
-    return pair.as_row() | ({"margin": pair.margin} if margins else {})
+    return pair.as_row() | ({} if margins == "none" else {"margin": MARGINS[margins][pair.strength]})
 
 
-def count_right(scorer: Scorer, pairs: list[Pair]) -> int:
-    """How many pairs have their chosen side scored higher; equal scores are not right."""
+def measure(stage: Stage, pairs: Sequence[Pair]) -> Measured:
+    """Ask the new reward model, those of earlier rounds and a ruler, all on the same held-out pairs."""
+    verdicts = _verdicts(stage, stage.checkpoint, pairs, phase="measuring on held-out pairs")
+    return Measured(
+        accuracy=accuracy_of(pairs, verdicts, seed=stage.seed),
+        by_strength=accuracy_by_strength(pairs, verdicts, seed=stage.seed),
+        length_baseline=accuracy_of(pairs, verdicts_by_length(pairs), seed=stage.seed),
+        rivals=[_rival(stage, location, pairs) for location in stage.inputs.get("rivals", [])],
+    )
+
+
+def best_of(new: str, measured: Measured) -> str:
+    """The location of the most accurate reward model so far; of equally accurate ones, the newest."""
+    best, highest = new, measured.accuracy.accuracy if measured.accuracy else None
+    for rival in reversed(measured.rivals):  # they come the oldest first
+        if highest is not None and rival.accuracy is not None and rival.accuracy > highest:
+            best, highest = rival.location, rival.accuracy
+    return best
+
+
+def _rival(stage: Stage, location: str, pairs: Sequence[Pair]) -> Rival:
+    if not (Path(location) / "config.json").is_file():
+        print(f"The reward model of an earlier round, {location}, is not there any more: it is not compared.")
+        return Rival(location, None, None, None)
+    verdicts = _verdicts(stage, location, pairs, phase="measuring an earlier reward model on the same pairs")
+    found = accuracy_of(pairs, verdicts, seed=stage.seed)
+    return Rival(location, *((found.accuracy, found.low, found.high) if found else (None, None, None)))
+
+
+def _verdicts(stage: Stage, location: Path | str, pairs: Sequence[Pair], *, phase: str) -> list[float]:
     sides = [conversation for pair in pairs for conversation in pair.conversations]
-    # K completions of a prompt make up to K(K-1) sides: each text is scored once.
-    distinct = list({repr(side): side for side in sides}.values())
-    scores = dict(zip(map(repr, distinct), scorer.score(distinct), strict=True))
-    values = [scores[repr(side)] for side in sides]
-    return sum(chosen > rejected for chosen, rejected in zip(values[::2], values[1::2], strict=True))
+    stage.say(phase)
+    scores = Scorer(location, caches=stage.inputs.get("caches")).score(
+        sides, on_progress=lambda done: stage.say(f"{phase}: {done} of {len(sides)} texts")
+    )
+    return verdicts_by(scores)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,39 @@
 """Scores by a trained reward model: one number a conversation, of which only differences mean anything."""
 
+import hashlib
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
+from sampling.checkpoints import inspect, is_hub_id
+from sampling.engine.run_dir import RunDirError
 from training.pipeline.arguments import can_bf16
 from training.pipeline.preferences import Messages
+from training.pipeline.score_cache import ScoreCache
 from training.pipeline.trainers import check_model_is_there, load_tokenizer
 
 
 class Scorer:
-    """A reward model that is ready to score."""
+    """A reward model that scores what it has not scored before.
 
-    def __init__(self, path: Path | str, *, micro_batch: int = 32) -> None:
-        check_model_is_there(str(path))
-        self.tokenizer = load_tokenizer(str(path))
+    With ``caches``, a folder that all rounds share, what it scored in any round counts as scored; without, what it
+    scored itself. The weights are loaded when the first conversation needs them.
+    """
+
+    def __init__(self, path: Path | str, *, micro_batch: int = 32, caches: Path | str | None = None) -> None:
+        self.path = str(path)
+        check_model_is_there(self.path)
+        self.tokenizer = load_tokenizer(self.path)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = torch.bfloat16 if can_bf16() else torch.float32
-        self.model = AutoModelForSequenceClassification.from_pretrained(str(path), dtype=dtype)
-        self.model.to(self.device).eval()
+        self.dtype = torch.bfloat16 if can_bf16() else torch.float32
         self.micro_batch = micro_batch
+        self.from_cache = 0  # conversations whose score was known when they were asked for the first time
+        self._model: PreTrainedModel | None = None
+        self._scores: dict[str, float] = {}  # of this scorer, by key
+        self._cache = self._open_cache(caches)
 
     def score(
         self, conversations: Sequence[Messages], *, on_progress: Callable[[int], None] = lambda done: None
@@ -29,18 +41,77 @@ class Scorer:
         """Score conversations that end with a completion; batches are of like length, to pad little."""
         if not conversations:
             return []
-        tokens = self.tokenizer.apply_chat_template(list(conversations), return_dict=False)
-        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-        scores = [0.0] * len(tokens)
+        rows = self.tokenizer.apply_chat_template(list(conversations), return_dict=False)
+        keys = [_key(ids) for ids in rows]
+        self._recall(keys)
+        missing = {key: ids for key, ids in zip(keys, rows, strict=True) if key not in self._scores}
+        known = len(rows) - len(missing)
+        order = sorted(missing, key=lambda key: len(missing[key]))
         for start in range(0, len(order), self.micro_batch):
             batch = order[start : start + self.micro_batch]
-            for index, value in zip(batch, self._score_batch([tokens[i] for i in batch]), strict=True):
-                scores[index] = value
-            on_progress(start + len(batch))
-        return scores
+            self._keep(batch, self._score_batch([missing[key] for key in batch]))
+            on_progress(known + start + len(batch))
+        if not order:
+            on_progress(known)
+        return [self._scores[key] for key in keys]
+
+    def release(self) -> None:
+        """Free the memory that the weights take, for another model's; scoring again loads them again."""
+        self._model = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _open_cache(self, caches: Path | str | None) -> ScoreCache | None:
+        if caches is None or is_hub_id(self.path):  # without reading the hub, nobody knows what a name stands for today
+            return None
+        # The type too: a machine that computes in 32 bits has other scores.
+        name = f"{inspect(self.path).content_hash[:32]}-{str(self.dtype).removeprefix('torch.')}"
+        return ScoreCache(Path(caches) / "scores" / name)
+
+    def _recall(self, keys: Sequence[str]) -> None:
+        if self._cache is None:
+            return
+        for key in dict.fromkeys(keys):
+            found = self._cache.get(key)
+            if found is not None and key not in self._scores:
+                self._scores[key] = found
+                self.from_cache += 1
+
+    def _keep(self, keys: Sequence[str], values: Sequence[float]) -> None:
+        if spoiled := [value for value in values if not math.isfinite(value)]:
+            raise RunDirError(
+                f"The reward model {self.path} gives a conversation a score of {spoiled[0]}, so it can choose nothing. "
+                "Train it again with a lower learning_rate."
+            )
+        scored = dict(zip(keys, values, strict=True))
+        self._scores |= scored
+        if self._cache is not None:
+            self._cache.add(scored)
 
     @torch.inference_mode()
-    def _score_batch(self, tokens: list[list[int]]) -> list[float]:
-        padded = self.tokenizer.pad({"input_ids": tokens}, padding_side="right", return_tensors="pt")
-        logits = self.model(**padded.to(self.device), use_cache=False).logits  # (batch, 1)
+    def _score_batch(self, rows: list[list[int]]) -> list[float]:
+        padded = self.tokenizer.pad({"input_ids": rows}, padding_side="right", return_tensors="pt")
+        logits = self._loaded()(**padded.to(self.device), use_cache=False).logits  # (batch, 1)
         return logits.squeeze(-1).float().tolist()
+
+    def _loaded(self) -> PreTrainedModel:
+        if self._model is None:
+            model = AutoModelForSequenceClassification.from_pretrained(self.path, dtype=self.dtype)
+            self._model = with_exact_head(model.to(self.device).eval())
+        return self._model
+
+
+def with_exact_head(model: PreTrainedModel) -> PreTrainedModel:
+    """Have the last layer, one row of weights, computed in 32 bits whatever the others are.
+
+    A score in bf16 has two or three digits: many a candidate would score exactly as much as its neighbour.
+    """
+    head = getattr(model, "score", None)
+    if head is not None:
+        head.float().register_forward_pre_hook(lambda module, given: (given[0].float(),))
+    return model
+
+
+def _key(token_ids: Sequence[int]) -> str:
+    """What the reward model reads, and nothing else: the same text under another template is another key."""
+    return hashlib.sha256(",".join(map(str, token_ids)).encode()).hexdigest()

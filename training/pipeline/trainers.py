@@ -1,14 +1,13 @@
-"""What the training stages have in common: what they are told, progress, and the checkpoint.
+"""What the training stages have in common: what they are told, the models they load, and the checkpoint they leave.
 
-TRL's names are used here and in the stages only. What was left out: resuming inside a stage (a stage that
-was killed starts again, from its inputs), trackers, and checkpoints along the way: they hold pickles, and
-resuming DPO from one resets a LoRA adapter.
+A stage builds its trainer and hands it to `Stage.train`, which does the rest: going on where an attempt before was
+stopped, reports, probes and trackers while it trains, and saving. TRL's names are used here and in the stages only.
 """
 
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,52 @@ import datasets
 import torch
 import transformers
 import trl.trainer.utils
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, TrainerCallback
+from transformers import AutoModelForCausalLM, Trainer
 
-from sampling.engine.run_dir import METRICS, Progress, RunDirError, append_metrics, read_stage
-from training.pipeline.arguments import working_dtype
+from sampling.engine.run_dir import (
+    METRICS,
+    Progress,
+    read_metrics,
+    read_stage,
+    write_json,
+)
+from training.pipeline import memory, provenance, quantised, resuming, trackers
+from training.pipeline.arguments import loading
+from training.pipeline.chat_templates import check_model_is_there, conversation_lengths, load_tokenizer
 from training.pipeline.preferences import Messages
+from training.pipeline.probes import Policy, Probes, chosen_prompts
+from training.pipeline.reporting import Reporter, final_loss
+from training.pipeline.weight_watch import WeightWatch
 from training.recipe import Training
 
-ADDED_BY_PEFT = ("lora_", "modules_to_save", "original_module")
-NOT_METRICS = ("epoch", "total_flos", "num_input_tokens_seen")
+__all__ = [
+    "Stage",
+    "Trained",
+    "WeightWatch",
+    "check_model_is_there",
+    "conversation_lengths",
+    "final_loss",
+    "freeze_embeddings",
+    "is_main_process",
+    "load_policy",
+    "load_tokenizer",
+    "prepare_libraries",
+    "project_completions_only",
+    "save_checkpoint",
+]
+
+TRAINED = "trained.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training came to; ``resumed_at`` is the step that it last went on from."""
+
+    steps: int
+    first_loss: float
+    final_loss: float
+    weights_changed: float  # share of the stored weights that differ from the stage's start
+    resumed_at: int | None
 
 
 @dataclass
@@ -33,18 +69,26 @@ class Stage:
 
     run_dir: Path
     seed: int
-    inputs: dict[str, str]
+    inputs: dict[str, Any]
     told: dict[str, Any]
     checkpoint: Path
     progress: Progress
+    trackers: list[str] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    identity: dict[str, Any] = field(default_factory=dict)
+    resume: resuming.Checkpoint | None = None
 
     @classmethod
     def start(cls, run_dir: Path, *, unit: str = "steps") -> "Stage":
-        """Read what is to be done and take away what an earlier attempt logged."""
+        """Read what is to be done, and look for what an earlier attempt left to go on from.
+
+        If there is nothing, what it logged is taken away.
+        """
         told = read_stage(run_dir)
         if is_main_process():
-            (run_dir / METRICS).unlink(missing_ok=True)
+            provenance.write(run_dir, told)
+        trackers.check_installed(told.get("trackers", []))
+        identity = resuming.identity_of(told, provenance.code())
         stage = cls(
             run_dir=run_dir,
             seed=told["seed"],
@@ -52,8 +96,13 @@ class Stage:
             told=told["recipe"],
             checkpoint=run_dir / told.get("outputs_dir", "checkpoint"),
             progress=Progress(run_dir, unit=unit),
+            trackers=told.get("trackers", []),
+            identity=identity,
+            resume=resuming.newest(run_dir, identity, tidy=is_main_process()),
         )
         stage.say("loading")
+        if stage.resume is None and stage.trained is None:
+            stage.begin_anew()
         prepare_libraries(stage.seed)
         return stage
 
@@ -61,6 +110,114 @@ class Stage:
         """Show what the stage is doing."""
         if is_main_process():
             self.progress.update(phase=phase)
+
+    def begin_anew(self) -> None:
+        """Take away what an earlier attempt left, so that nothing of it passes for this one's."""
+        self.resume = None
+        if is_main_process():
+            for name in (METRICS, resuming.PROBES, TRAINED):
+                (self.run_dir / name).unlink(missing_ok=True)
+            for name in (resuming.TRAINER, trackers.TENSORBOARD):
+                shutil.rmtree(self.run_dir / name, ignore_errors=True)
+
+    @property
+    def trained(self) -> Trained | None:
+        """What an earlier attempt of the same stage came to, if it had saved its weights."""
+        content = resuming.read_mark(self.run_dir / TRAINED)
+        if content is None or content["identity"] != self.identity or not (self.checkpoint / "config.json").is_file():
+            return None
+        return Trained(**content["trained"])
+
+    def train(self, make: Callable[[], Trainer], recipe: Training, *, prompts: Sequence[Messages] = ()) -> Trained:
+        """Train what ``make`` builds and save it; or go on from a checkpoint; or do nothing if it is trained already.
+
+        ``make`` builds the trainer of the stage's start, weights and all. ``prompts`` are those that the policy may be
+        asked while it trains: none for a model that cannot write.
+        """
+        if (trained := self.trained) is not None:
+            self._tell_provenance(resuming.read_mark(self.run_dir / TRAINED)["settings"])
+            return trained
+        trainer = make()
+        quantised.keep_adapters_in_32_bits(trainer.model)
+        watch = WeightWatch(trainer.model)
+        reporter = self._add_callbacks(trainer, recipe, prompts)
+        reporter.watch(trainer)
+        settings = settings_of(trainer)
+        self._tell_provenance(settings)
+        with memory.smaller_after_out_of_memory(recipe, self.run_dir):
+            trainer.train(resume_from_checkpoint=str(self.resume.path) if self.resume else None)
+        moved = save_checkpoint(trainer, self, watch)
+        trained = Trained(
+            steps=trainer.state.global_step,
+            first_loss=self.losses[0],
+            final_loss=final_loss(self.losses),
+            weights_changed=moved,
+            resumed_at=self.resume.step if self.resume else None,
+        )
+        self._remember(trained, settings)
+        return trained
+
+    def _add_callbacks(self, trainer: Trainer, recipe: Training, prompts: Sequence[Messages]) -> Reporter:
+        """In the order in which they are asked: what a probe finds is in the same step's row of metrics."""
+        expected = self._go_on(trainer)
+        reporter = Reporter(self)
+        trainer.add_callback(reporter)
+        if self.resume is not None:
+            trainer.add_callback(resuming.Continuity(self.resume, expected=expected))
+        if prompts and recipe.probes:
+            asked = chosen_prompts(prompts, count=recipe.probe_prompts, seed=self.seed)
+            policy = Policy(trainer, trainer.processing_class, prompts=asked, tokens=recipe.probe_tokens)
+            if policy.prompts:
+                probes = Probes(policy, run_dir=self.run_dir, probes=recipe.probes, reporter=reporter, say=self.say)
+                trainer.add_callback(probes)
+        trainer.add_callback(
+            resuming.Checkpoints(
+                identity=self.identity, minutes=recipe.checkpoint_minutes, steps=recipe.checkpoint_steps, say=self.say
+            )
+        )
+        trackers.add_to(trainer, self.trackers, self.run_dir, resumed_at=self.resume.step if self.resume else None)
+        return reporter
+
+    def _go_on(self, trainer: Trainer) -> dict[int, float]:
+        """Have the logs end where the checkpoint does; returns the losses that were logged beyond it, by step."""
+        size = trainer.args.per_device_train_batch_size
+        if self.resume is not None and self.resume.micro_batch != size:
+            print(f"The checkpoint was made with {self.resume.micro_batch} rows in memory, now there are {size}.")
+            self.begin_anew()
+        if self.resume is None:
+            return {}
+        print(f"Going on from step {self.resume.step}.")
+        # All processes read the curve before the main one cuts it.
+        rows = read_metrics(self.run_dir)
+        kept = [row for row in rows if row["step"] <= self.resume.step]
+        trainer.accelerator.wait_for_everyone()
+        if is_main_process():
+            resuming.cut_back(self.run_dir, self.resume.step)
+        self.losses = [float("nan") if row["loss"] is None else row["loss"] for row in kept]
+        if kept and "num_tokens" in kept[-1]:
+            trainer._total_train_tokens = int(kept[-1]["num_tokens"])  # TRL counts them, and saves no count
+        return {row["step"]: row["loss"] for row in rows[len(kept) :] if row["loss"] is not None}
+
+    def _tell_provenance(self, settings: dict[str, Any]) -> None:
+        if is_main_process():
+            provenance.change(self.run_dir, **settings)
+
+    def _remember(self, trained: Trained, settings: dict[str, Any]) -> None:
+        """That the weights are saved: an attempt that is stopped later, while it measures, trains nothing again."""
+        if is_main_process():
+            content = {"identity": self.identity, "trained": asdict(trained), "settings": settings}
+            write_json(self.run_dir / TRAINED, content)
+            shutil.rmtree(self.run_dir / resuming.TRAINER, ignore_errors=True)
+
+
+def settings_of(trainer: Trainer) -> dict[str, Any]:
+    """What of provenance is known only once there is a trainer."""
+    return {
+        "precision": "bf16" if trainer.args.bf16 else "fp32",
+        "micro_batch": trainer.args.per_device_train_batch_size,
+        "accumulation": trainer.args.gradient_accumulation_steps,
+        "threads": provenance.threads(),
+    }
 
 
 def is_main_process() -> bool:
@@ -75,21 +232,10 @@ def prepare_libraries(seed: int) -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
-    """The policy's tokenizer; it must have a chat template, and is given a padding token if it has none."""
-    check_model_is_there(path)
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    if not tokenizer.chat_template:
-        raise RunDirError(f"The tokenizer of {path} has no chat template. Add one, or choose a chat model.")
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
 def load_policy(path: str, recipe: Training) -> transformers.PreTrainedModel:
     """The policy that a stage starts from, in the type that it trains in."""
     check_model_is_there(path)
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=working_dtype(recipe))
+    model = AutoModelForCausalLM.from_pretrained(path, **loading(recipe))
     freeze_embeddings(model, recipe)
     project_completions_only()
     return model
@@ -111,79 +257,7 @@ def project_completions_only() -> None:
         trl.trainer.utils._use_triton = lambda device: True
 
 
-def check_model_is_there(path: str) -> None:
-    """Refuse a directory that does not exist, before it is taken for a hub id."""
-    if Path(path).is_absolute() and not (Path(path) / "config.json").is_file():
-        raise RunDirError(
-            f"{path} holds no model (config.json is missing). Choose another model, or run the stage that makes it."
-        )
-
-
-def conversation_lengths(tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Messages]) -> list[int]:
-    """Tokens of each conversation under the chat template."""
-    if not conversations:
-        return []
-    return [len(ids) for ids in tokenizer.apply_chat_template(list(conversations), return_dict=False)]
-
-
-class Reporter(TrainerCallback):
-    """Writes progress and metrics while a trainer runs, and keeps the losses."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:
-            self.stage.progress.update(0, total=state.max_steps, phase="training")
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:
-            self.stage.progress.update(state.global_step)
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        # The last log repeats the final step with the run time in it.
-        if not state.is_world_process_zero or not logs or "train_runtime" in logs:
-            return
-        values = {name: float(value) for name, value in logs.items() if name not in NOT_METRICS}
-        self.stage.losses.append(values["loss"])
-        append_metrics(self.stage.run_dir, step=state.global_step, **values)
-
-
-def final_loss(losses: Sequence[float]) -> float:
-    """The mean over the last fifth of the steps: a single batch's loss says little."""
-    last = losses[-max(1, len(losses) // 5) :]
-    return sum(last) / len(last)
-
-
-class WeightWatch:
-    """Remembers a few of the starting weights, to tell whether training moved what is saved."""
-
-    def __init__(self, model: torch.nn.Module, *, tensors: int = 8) -> None:
-        # PEFT wraps layers, and unwraps them when it merges: the names are those without it.
-        named = [
-            (name.removeprefix("base_model.model.").replace(".base_layer", ""), weight)
-            for name, weight in model.named_parameters()
-            if weight.ndim == 2 and not any(part in name for part in ADDED_BY_PEFT)
-        ]
-        every = max(1, len(named) // tensors)
-        self.before = {name: weight.detach().clone() for name, weight in named[::every]}
-
-    def share_changed(self, model: torch.nn.Module, dtype: torch.dtype) -> float:
-        """The share of the remembered weights that differ from their start, both stored as `dtype`."""
-        after = dict(model.named_parameters())
-        changed = total = 0
-        for name, before in self.before.items():
-            changed += int((after[name].detach().cpu().to(dtype) != before.cpu().to(dtype)).sum())
-            total += before.numel()
-        if changed == 0:
-            raise RunDirError(
-                f"Training changed none of {total} weights once they are stored as {dtype}: the steps "
-                "are smaller than what it can tell apart. Raise learning_rate or epochs in the recipe."
-            )
-        return changed / total
-
-
-def save_checkpoint(trainer: transformers.Trainer, stage: Stage, watch: WeightWatch) -> float:
+def save_checkpoint(trainer: Trainer, stage: Stage, watch: WeightWatch) -> float:
     """Merge adapters, save weights and tokenizer, and put the directory in place by one rename.
 
     The weights are stored in the type that the starting checkpoint has: autocast computed with weights
@@ -191,6 +265,9 @@ def save_checkpoint(trainer: transformers.Trainer, stage: Stage, watch: WeightWa
     """
     stage.say("saving")
     model = trainer.accelerator.unwrap_model(trainer.model)
+    if quantised.is_quantised(model):
+        model = quantised.on_unrounded_base(model, stage.inputs["policy"])
+        watch = WeightWatch(model)  # that of the start saw packed bits
     if hasattr(model, "merge_and_unload"):
         # In 32 bits: adding a small adapter to bf16 weights would round most of it away before it is stored.
         model = model.float().merge_and_unload()
@@ -202,7 +279,7 @@ def save_checkpoint(trainer: transformers.Trainer, stage: Stage, watch: WeightWa
     shutil.rmtree(temporary, ignore_errors=True)
     model.to(dtype).save_pretrained(temporary)
     trainer.processing_class.save_pretrained(temporary)
+    resuming.flush(temporary)
     shutil.rmtree(stage.checkpoint, ignore_errors=True)
     temporary.rename(stage.checkpoint)
-    shutil.rmtree(stage.run_dir / "trainer", ignore_errors=True)
     return moved

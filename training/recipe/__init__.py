@@ -27,6 +27,7 @@ from training.recipe.sections import (
     Sft,
     Training,
 )
+from training.recipe.together import check_together
 
 __all__ = [
     "RECIPES",
@@ -85,11 +86,17 @@ class Recipe:
         return [stage for stage in SECTIONS if stage != Gate.stage and getattr(self, stage) is not None]
 
     @property
+    def turning_points(self) -> list[int]:
+        """The rounds that do something else than the round before, the first one first."""
+        starts = {start for section in self.sections.values() for start in section.starts_and_stops}
+        return sorted({1, *starts})
+
+    @property
     def sections(self) -> dict[str, Section]:
         return {stage: section for stage in SECTIONS if (section := getattr(self, stage)) is not None}
 
     def of_round(self, number: int) -> "Recipe":
-        """What the ``number``-th round of the schedule does, counted from 1."""
+        """What the ``number``-th round of the schedule does, counted from 1; without a stage after its last round."""
         absent = {stage: None for stage, section in self.sections.items() if not section.is_in_round(number)}
         return dataclasses.replace(self, **absent)
 
@@ -136,8 +143,12 @@ def read_changes(text: str) -> dict[str, Any]:
     return _toml(text, "Your changes")
 
 
-def from_dict(content: dict[str, Any], *, source: str) -> Recipe:
-    """Read a recipe from plain data: parsed TOML, or what `resolved` returned."""
+def from_dict(content: dict[str, Any], *, source: str, is_of_round: bool = False) -> Recipe:
+    """Read a recipe from plain data: parsed TOML, or what `resolved` returned.
+
+    ``is_of_round``: it is what `of_round` left of a schedule. What its stages need may be in an earlier round, and was
+    looked at when the whole was read.
+    """
     read: dict[str, Any] = {}
     for key, value in content.items():
         if key in ("name", "description", "warning"):
@@ -147,41 +158,11 @@ def from_dict(content: dict[str, Any], *, source: str) -> Recipe:
         else:
             raise RecipeError(f'{source}: unknown section "{key}". {hint(key, SECTIONS)}')
     recipe = Recipe(**read)
-    _check_together(recipe, source)
-    return recipe
-
-
-# Each line: a stage, what it needs one of, and why.
-NEEDS = (
-    ("rejection_sampling", ("reward_model",), "it scores the candidates"),
-    ("rejection_sampling", ("sft",), "it trains on what is kept"),
-    ("sft", ("rejection_sampling",), "it writes the rows to train on"),
-    ("evaluate", ("demonstrations", "sft", "dpo"), "there is no new policy to compare without one"),
-    ("harness", ("demonstrations", "sft", "dpo"), "there is no new policy to measure without one"),
-    ("gate", ("evaluate",), "it measures what the gate asks for"),
-)
-# A condition of the gate, and the section that measures it.
-MEASURED_BY = {"max_perplexity_ratio": "harness", "max_task_drop": "harness"}
-
-
-def _check_together(recipe: Recipe, source: str) -> None:
     if not recipe.stages:
         raise RecipeError(f"{source} has no stage. Add a section, such as [dpo].")
-    for stage, needed, why in NEEDS:
-        if getattr(recipe, stage) is not None and all(getattr(recipe, other) is None for other in needed):
-            others = " or ".join(f"[{other}]" for other in needed)
-            raise RecipeError(f"{source}, [{stage}] needs {others}: {why}. Add the section or leave this one out.")
-    for condition, section in MEASURED_BY.items():
-        if recipe.gate and getattr(recipe.gate, condition) is not None and getattr(recipe, section) is None:
-            raise RecipeError(
-                f'{source}, [gate]: "{condition}" is asked, and only [{section}] measures it. '
-                "Add the section or leave the condition out."
-            )
-    if recipe.evaluate and "reward_model" in recipe.evaluate.judges and recipe.reward_model is None:
-        raise RecipeError(
-            f'{source}, [evaluate]: "judges" has "reward_model", but no [reward_model] is trained. '
-            'Add the section or choose "simulated".'
-        )
+    if not is_of_round:
+        check_together(recipe, source)
+    return recipe
 
 
 def _toml(text: str, source: str) -> dict[str, Any]:

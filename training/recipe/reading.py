@@ -67,6 +67,12 @@ class Section:
         first, last = _span(self.rounds)
         return first <= number and (last is None or number <= last)
 
+    @property
+    def starts_and_stops(self) -> tuple[int, ...]:
+        """The first round that has this stage, and the first after it that has not."""
+        first, last = _span(self.rounds)
+        return (first,) if last is None else (first, last + 1)
+
 
 def read_value(value: Any, hint: Any, where: str) -> Any:
     """Check a TOML value against a field's type. Whole numbers are fine as floats; true is not a number."""

@@ -12,6 +12,10 @@ from training.models import Stage, StageKind, StageState, TrainingRound
 CHECKPOINT = "checkpoint"
 CANDIDATES = "candidates.jsonl"
 JUDGED = "judged.jsonl"
+# In the data directory.
+DEMONSTRATIONS = "demonstrations.jsonl"
+HELD_OUT_DEMONSTRATIONS = "held_out_demonstrations.jsonl"
+POOL = "pool"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +27,10 @@ class Places:
     data: Path
     caches: Path  # of scores and reference log-probabilities, by content: shared by all rounds
     run_dirs: Mapping[StageKind, Path]  # only the stages that this round has
-    demonstrations: str = ""
+    demonstrations: str = ""  # the set's own file; the stage reads what the data directory has of it
     rewards: tuple[str, ...] = ()  # the reward models of the schedule's earlier rounds, the oldest first
     best_reward: str = ""  # the one that scores candidates, once it is known
-    pool: tuple[str, ...] = ()  # the candidates of earlier rounds, with their scores
+    pool: tuple[str, ...] = ()  # the candidates of earlier rounds, the oldest first, without what is held out now
     judged: tuple[str, ...] = ()  # what earlier evaluations judged
     judge_policy: str = ""
     names: Mapping[str, str] | None = None  # of the policies that meet: "new", "old", "base"
@@ -44,8 +48,9 @@ class Places:
         """A reward model that did not select this round's completions; empty when there is none."""
         if StageKind.JUDGE_MODEL in self.run_dirs:
             return self.checkpoint(StageKind.JUDGE_MODEL)
-        others = [reward for reward in self.rewards if reward != self.best_reward]
-        return others[-1] if others else ""
+        own = [self.checkpoint(StageKind.REWARD_MODEL)] if StageKind.REWARD_MODEL in self.run_dirs else []
+        others = [reward for reward in [*self.rewards, *own] if reward != self.best_reward]
+        return others[-1] if others and self.best_reward else ""
 
 
 def places_of(round: TrainingRound, data: Path) -> Places:
@@ -61,7 +66,7 @@ def places_of(round: TrainingRound, data: Path) -> Places:
         demonstrations=round.demonstrations.location if round.demonstrations else "",
         rewards=tuple(str(stage.run_dir / CHECKPOINT) for stage in before if stage.kind == StageKind.REWARD_MODEL),
         best_reward=_best_reward([*before, *round.stages.filter(state=StageState.FINISHED)]),
-        pool=_left_by(before, StageKind.REJECTION_SAMPLING, CANDIDATES),
+        pool=tuple(sorted(map(str, (data / POOL).glob("*.jsonl")))),
         judged=_left_by(before, StageKind.EVALUATE, JUDGED),
         judge_policy=_judge_policy(round),
         names=_names(round, earlier),
@@ -88,5 +93,11 @@ def _judge_policy(round: TrainingRound) -> str:
 
 
 def _names(round: TrainingRound, earlier: list[TrainingRound]) -> dict[str, str]:
+    """As they are registered, so that what was new in one round is the same version where it is old in another."""
+    from training.running.round_plan import model_name  # it imports this module, so not at the top
+
+    kinds = {stage.kind for stage in round.stages.all()}
+    trained = [kind for kind in (StageKind.DEMONSTRATIONS, StageKind.SFT, StageKind.DPO) if kind in kinds]
+    new = model_name(round.name, trained[-1]) if trained else None
     base = (earlier[0] if earlier else round).base_policy
-    return {"new": f"{round.name} (new)", "old": round.base_policy.name, "base": base.name}
+    return {"new": new or round.name, "old": round.base_policy.name, "base": base.name}

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 from django.conf import settings
 
 from training.models import StageKind
-from training.running.places import CHECKPOINT, Places
+from training.running.places import CHECKPOINT, DEMONSTRATIONS, HELD_OUT_DEMONSTRATIONS, Places
 
 # Under accelerate launch: what trains, and so may one day run on many devices. The two others hold vLLM engines,
 # which spread themselves.
@@ -31,7 +31,7 @@ def inputs_of(kind: StageKind, places: Places, recipe: Mapping[str, Any]) -> dic
         case StageKind.CHECK:
             return _inputs_of_check(places, recipe)
         case StageKind.DEMONSTRATIONS:
-            return {"policy": places.base_policy, "rows": places.demonstrations}
+            return {"policy": places.base_policy, "rows": _demonstrations(places, DEMONSTRATIONS)}
         case StageKind.REWARD_MODEL:
             train, held_out = _pairs(places, section)
             return {
@@ -102,11 +102,17 @@ def judges_in(recipe: Mapping[str, Any]) -> list[str]:
 def _inputs_of_check(places: Places, recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "policy": places.base_policy,
-        "demonstrations": places.demonstrations,
+        "demonstrations": _demonstrations(places, DEMONSTRATIONS),
+        "held_out_demonstrations": _demonstrations(places, HELD_OUT_DEMONSTRATIONS),
         "pairs": {judges: str(places.data / judges) for judges in judges_in(recipe)},
         "prompts_train": str(places.data / "prompts_train.jsonl"),
         "prompts_eval": str(places.data / "prompts_eval.jsonl"),
     }
+
+
+def _demonstrations(places: Places, name: str) -> str:
+    """Empty where nobody gave the round a set."""
+    return str(places.data / name) if places.demonstrations else ""
 
 
 def stage_file(kind: StageKind, *, recipe: Mapping[str, Any], seed: int, places: Places) -> dict[str, Any]:

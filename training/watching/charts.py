@@ -1,8 +1,7 @@
-"""The charts of a round: curves of a stage, and the win rate's interval. How charts are drawn is in sampling.charts."""
+"""The curves of a round's stages, and of several rounds laid over each other. How they are drawn: sampling.charts."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sampling.charts import Chart, line_chart
@@ -10,7 +9,6 @@ from sampling.charts import Chart, line_chart
 # What belongs on one pair of axes: (title, unit of y, {metric: label}). The names are TRL's, where TRL logs them.
 GROUPS: Sequence[tuple[str, str, Mapping[str, str]]] = (
     ("Loss", "", {"loss": "train", "eval_loss": "held out"}),
-    ("Rewards", "", {"rewards/chosen": "chosen", "rewards/rejected": "rejected"}),
     ("Reward margin", "chosen - rejected", {"rewards/margins": "margin", "margin": "margin"}),
     (
         "Accuracy",
@@ -19,31 +17,29 @@ GROUPS: Sequence[tuple[str, str, Mapping[str, str]]] = (
             "rewards/accuracies": "chosen above rejected",
             "accuracy": "chosen above rejected",
             "eval_accuracy": "held out",
-            "mean_token_accuracy": "tokens",
         },
     ),
-    ("Log-probability", "nats", {"logps/chosen": "chosen", "logps/rejected": "rejected"}),
+    ("Log-probability", "nats a completion", {"logps/chosen": "chosen", "logps/rejected": "rejected"}),
+    ("KL to the start", "nats a token", {"kl": "policy"}),
+    ("Rewards", "", {"rewards/chosen": "chosen", "rewards/rejected": "rejected"}),
     ("Rewards' range", "", {"min_reward": "lowest", "mean_reward": "mean", "max_reward": "highest"}),
+    (
+        "Lengths",
+        "tokens",
+        {
+            "probe_tokens": "probe answers",
+            "chosen_tokens": "chosen in the batch",
+            "rejected_tokens": "rejected in the batch",
+        },
+    ),
+    ("Answers that repeat themselves", "share of the probes", {"probe_repeats": "probe answers"}),
+    ("Tokens said right", "share", {"mean_token_accuracy": "train"}),
     ("Entropy", "nats a token", {"entropy": "policy"}),
-    ("Gradient norm", "", {"grad_norm": "norm"}),
     ("Learning rate", "", {"learning_rate": "rate"}),
+    ("Gradient norm", "", {"grad_norm": "norm"}),
+    ("Memory", "GB", {"memory_gb": "in use"}),
+    ("Speed", "tokens a second", {"tokens_per_second": "trained on"}),
 )
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A rate between 0 and 1 with its interval, drawn on a line that marks one half."""
-
-    low: float
-    value: float
-    high: float
-    description: str
-
-    @property
-    def width(self) -> float:
-        return self.high - self.low
-
-    scale = 300.0
 
 
 def charts_of(metrics: Iterable[Mapping[str, Any]]) -> list[Chart]:
@@ -57,13 +53,16 @@ def charts_of(metrics: Iterable[Mapping[str, Any]]) -> list[Chart]:
     return charts
 
 
-def interval(low: float | None, value: float | None, high: float | None) -> Interval | None:
-    """The picture of a rate, or None when it was not measured."""
-    if low is None or value is None or high is None:
-        return None
-    words = f"{value:.0%}, 95 % interval {low:.0%} to {high:.0%}; one half is a draw"
-    scale = Interval.scale
-    return Interval(low=low * scale, value=value * scale, high=high * scale, description=words)
+def overlaid(metrics_by_round: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Chart]:
+    """A chart for each metric with a line for each round that logged it, rounds by name; the colours are fixed."""
+    charts = []
+    for title, unit, labels in GROUPS:
+        for name, label in labels.items():
+            series = {each: _series(rows, name) for each, rows in metrics_by_round.items()}
+            if any(series.values()):
+                whole = title if len(set(labels.values())) == 1 else f"{title}: {label}"
+                charts.append(line_chart(whole, series, unit=unit))
+    return charts
 
 
 def _series(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:

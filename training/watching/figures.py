@@ -15,37 +15,77 @@ def facts_of(kind: StageKind, result: Mapping[str, Any] | None) -> Facts:
         return []
     match kind:
         case StageKind.CHECK:
-            facts = [("rows read", count(result, "rows"))]
+            facts = [("rows read", count(result, "rows")), *_given("warnings", len(result.get("warnings") or []))]
         case StageKind.REWARD_MODEL | StageKind.JUDGE_MODEL:
-            accuracy = proportion(result, "accuracy", "accuracy_low", "accuracy_high")
-            facts = [
-                ("accuracy on held-out pairs", accuracy),
-                ("pairs", f"{count(result, 'pairs_train')} to train, {count(result, 'pairs_eval')} held out"),
-            ]
+            facts = _of_reward_model(result)
         case StageKind.REJECTION_SAMPLING:
-            facts = [
-                ("kept", f"{count(result, 'kept')} of {count(result, 'candidates')} candidates"),
-                ("mean score", f"{number(result, 'mean_score_kept')} kept, {number(result, 'mean_score_all')} all"),
-            ]
+            facts = _of_rejection_sampling(result)
         case StageKind.SFT | StageKind.DEMONSTRATIONS:
             facts = [("rows", count(result, "rows")), ("final loss", number(result, "final_loss"))]
         case StageKind.DPO:
             facts = [
                 ("pairs", count(result, "pairs")),
                 ("loss", f"{number(result, 'first_loss')} to {number(result, 'final_loss')}"),
+                *_given(
+                    "reference", "log-probabilities taken from the cache" if result.get("reference_cached") else ""
+                ),
             ]
         case StageKind.EVALUATE:
-            facts = [
-                ("win rate, new over old", proportion(result, "win_rate", "win_rate_low", "win_rate_high")),
-                *_reward_win_rate(result),
-                ("eval prompts", count(result, "prompts")),
-                ("mean length, old to new", lengths(result)),
-            ]
+            facts = _of_evaluation(result)
         case StageKind.HARNESS:
-            facts = [("perplexity, new to old", number(result, "perplexity_ratio"))]
+            facts = _of_harness(result)
         case _:
             assert_never(kind)
-    return facts + _dropped(result.get("dropped"))
+    return facts + _given("went on from step", result.get("resumed_at")) + _dropped(result.get("dropped"))
+
+
+def _of_reward_model(result: Mapping[str, Any]) -> Facts:
+    baseline = result.get("length_baseline") or {}
+    scores = {True: "this one", False: "one of an earlier round"}.get(result.get("best_is_new"))
+    return [
+        ("accuracy on held-out pairs", proportion(result, "accuracy", "accuracy_low", "accuracy_high")),
+        *_given("by length alone", proportion(baseline, "accuracy", "low", "high") if baseline else ""),
+        ("pairs", f"{count(result, 'pairs_train')} to train, {count(result, 'pairs_eval')} held out"),
+        *_given("the best, which scores", scores),
+    ]
+
+
+def _of_rejection_sampling(result: Mapping[str, Any]) -> Facts:
+    temperature = result.get("temperature")
+    return [
+        ("kept", f"{count(result, 'kept')} of {count(result, 'candidates')} candidates"),
+        ("mean score", f"{number(result, 'mean_score_kept')} kept, {number(result, 'mean_score_all')} all"),
+        *_given("temperature", None if temperature is None else f"{temperature:g}"),
+        *_given("of those, from earlier rounds", result.get("from_earlier_rounds")),
+        *_given("scores taken from the cache", result.get("scores_cached")),
+    ]
+
+
+def _of_evaluation(result: Mapping[str, Any]) -> Facts:
+    matches = result.get("matches") or []
+    controlled = [f"length_controlled_{name}" for name in ("win_rate", "low", "high")]
+    kl = result.get("kl_to_old")
+    return [
+        ("win rate, new over old", proportion(result, "win_rate", "win_rate_low", "win_rate_high")),
+        *_given("for equal lengths", proportion(matches[0], *controlled) if matches else ""),
+        *_reward_win_rate(result),
+        ("eval prompts", count(result, "prompts")),
+        ("mean length, old to new", lengths(result)),
+        *_given("KL to the old policy", None if kl is None else f"{kl:.3f} nats a token"),
+    ]
+
+
+def _of_harness(result: Mapping[str, Any]) -> Facts:
+    drop = result.get("largest_drop")
+    return [
+        ("perplexity, new to old", number(result, "perplexity_ratio")),
+        *_given("largest drop of a task", None if drop is None else f"{drop:.1f} standard errors"),
+    ]
+
+
+def _given(label: str, words: Any) -> Facts:
+    """A line for what is there: older results and other settings have fewer figures."""
+    return [(label, f"{words:,}" if isinstance(words, int) else str(words))] if words not in (None, "", 0) else []
 
 
 def proportion(result: Mapping[str, Any], value: str, low: str, high: str) -> str:

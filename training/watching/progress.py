@@ -1,28 +1,17 @@
-"""How far a round is, read from its rows and its run directories. Reads only, and bears any file to be missing.
+"""How far a round is, read from its rows and its run directories. Reads only.
 
 The web process and the workers share the data folder; where they do not, the rows alone still tell the states.
 """
 
-import json
-import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
-from pathlib import Path
-from typing import Any
 
 from django.utils import timezone
 
 from sampling.durations import duration
-from sampling.engine import run_dir as files
 from sampling.long_tasks import TaskState
 from training.models import Stage, StageKind, StageState, TrainingRound
-from training.watching import figures
-
-LOG_BYTES = 128 * 1024
-# Colours and cursor movements, which a terminal would act on and a page would show as rubbish.
-TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+from training.watching import figures, run_files
 
 
 @dataclass(frozen=True)
@@ -34,6 +23,7 @@ class StageProgress:
     total: int
     unit: str
     phase: str
+    begun_at: int  # what an earlier attempt had done already
     seconds: float | None  # spent so far, or in all
     facts: figures.Facts
 
@@ -55,16 +45,16 @@ class StageProgress:
 
     @property
     def rate(self) -> str:
-        if not self.is_running or not self.done or not self.seconds:
+        if not self.is_running or self.done <= self.begun_at or not self.seconds:
             return ""
-        per_second = self.done / self.seconds
+        per_second = (self.done - self.begun_at) / self.seconds
         return f"{per_second:.1f} {self.unit}/s" if per_second >= 0.1 else f"{1 / per_second:.0f} s a {self.unit[:-1]}"
 
     @property
     def remaining_seconds(self) -> float | None:
-        if not self.is_running or not self.done or not self.seconds or not self.total:
+        if not self.is_running or self.done <= self.begun_at or not self.seconds or not self.total:
             return None
-        return self.seconds / self.done * max(0, self.total - self.done)
+        return self.seconds / (self.done - self.begun_at) * max(0, self.total - self.done)
 
     @property
     def remaining(self) -> str:
@@ -113,57 +103,17 @@ def of_round(round: TrainingRound) -> RoundProgress:
 
 def of_stage(stage: Stage, round: TrainingRound) -> StageProgress:
     stage.round = round  # the same object, so that nothing is read twice
-    program = _read(files.read_progress, stage) if stage.state == StageState.RUNNING else {}
+    program = run_files.progress_of(stage) if stage.state == StageState.RUNNING else {}
     return StageProgress(
         stage=stage,
         done=int(program.get("done") or 0),
         total=int(program.get("total") or 0),
         unit=str(program.get("unit") or "steps"),
         phase=str(program.get("phase") or ""),
+        begun_at=int(program.get("begun_at") or 0),
         seconds=_seconds(stage),
         facts=figures.facts_of(StageKind(stage.kind), stage.result),
     )
-
-
-def metrics(stage: Stage) -> list[dict[str, Any]]:
-    """Every logged step so far."""
-    try:
-        return files.read_metrics(stage.run_dir)
-    except (files.RunDirError, OSError):
-        return []
-
-
-def log_tail(stage: Stage, *, lines: int) -> str:
-    """The last lines of the program's log as a terminal would show them: of a redrawn bar, its last state."""
-    try:
-        with (stage.run_dir / files.LOG).open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - LOG_BYTES))
-            text = file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-    shown = (line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.rstrip("\n").split("\n"))
-    return TERMINAL_CODES.sub("", "\n".join(list(shown)[-lines:]))
-
-
-def judged_prompts(stage: Stage, *, limit: int) -> list[Mapping[str, Any]]:
-    """Old and new answers side by side, from an evaluation's ``judged.jsonl``: the first of each of so many prompts."""
-    try:
-        rows = _rows(stage.run_dir / "judged.jsonl")
-        return list(islice((row for row in rows if not row.get("index")), limit))
-    except (files.RunDirError, OSError):
-        return []
-
-
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    return files.read_json_lines(path)
-
-
-def _read(reader: Any, stage: Stage) -> dict[str, Any]:
-    try:
-        return reader(stage.run_dir) or {}
-    except (files.RunDirError, OSError, json.JSONDecodeError):
-        return {}
 
 
 def _seconds(stage: Stage) -> float | None:

@@ -1,22 +1,34 @@
-"""Pages of rounds: the list, and one round live."""
+"""The list of rounds, one round live, and its logs."""
 
 import json
+from typing import Any
 
-from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
 
 from sampling.access import staff_required
 from sampling.durations import duration
-from sampling.lifecycle import StaleState
 from sampling.long_tasks import TaskState
-from training import actions
+from sampling.models import ModelVersion
+from training.evaluation import blind_tests
+from training.evaluation.overruling import can_overrule
 from training.launching import cost
 from training.launching.launch_checks import can_launch
 from training.models import Stage, StageKind, StageState, TrainingRound
-from training.watching import charts, progress
+from training.watching import (
+    charts,
+    comparing,
+    evaluation_results,
+    left_out,
+    probes,
+    progress,
+    results,
+    run_files,
+    schedules,
+    worth_a_look,
+)
 
 ROUNDS_A_PAGE = 50
 SAMPLES_SHOWN = 4
@@ -27,8 +39,9 @@ WHOLE_LOG_LINES = 5000
 @require_GET
 @staff_required
 def rounds(request: HttpRequest) -> HttpResponse:
-    page = Paginator(TrainingRound.objects.for_list(), ROUNDS_A_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "can_launch": can_launch()}
+    listed = TrainingRound.objects.for_list().select_related("previous")
+    page = Paginator(listed, ROUNDS_A_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "can_launch": can_launch(), "most_compared": comparing.MOST}
     return render(request, "training/rounds.html", context)
 
 
@@ -36,14 +49,15 @@ def rounds(request: HttpRequest) -> HttpResponse:
 @staff_required
 def round_page(request: HttpRequest, pk: int) -> HttpResponse:
     """One round; htmx asks for its two live parts by the id of what it replaces."""
-    round = get_object_or_404(TrainingRound.objects.for_page(), pk=pk)
+    rounds = TrainingRound.objects.for_page().select_related("overruled_by", "cloned_from", "demonstrations")
+    round = get_object_or_404(rounds, pk=pk)
     match request.htmx.target:
         case "round":
             return render(request, "training/_round.html", _round_context(round))
         case "stage":
-            return render(request, "training/_stage.html", _stage_context(round, request.GET.get("stage")))
+            return render(request, "training/_stage.html", _stage_context(request, round))
         case _:
-            context = _round_context(round) | _stage_context(round, request.GET.get("stage"))
+            context = _round_context(round) | _stage_context(request, round)
             context["recipe"] = json.dumps(round.recipe, indent=2, ensure_ascii=False)
             return render(request, "training/round.html", context)
 
@@ -55,47 +69,38 @@ def round_log(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     stage = get_object_or_404(Stage.objects.select_related("round"), round_id=pk, kind=kind)
     if request.htmx:
         return render(request, "training/_log.html", _log_context(stage))
-    context = {"stage": stage, "round": stage.round, "log": progress.log_tail(stage, lines=WHOLE_LOG_LINES)}
+    context = {"stage": stage, "round": stage.round, "log": run_files.log_tail(stage, lines=WHOLE_LOG_LINES)}
     return render(request, "training/log.html", context)
 
 
-@require_POST
-@staff_required
-def round_cancel(request: HttpRequest, pk: int) -> HttpResponse:
-    round = get_object_or_404(TrainingRound, pk=pk)
-    actions.cancel_round(round=round)
-    return redirect(round)
-
-
-@require_POST
-@staff_required
-def round_retry(request: HttpRequest, pk: int) -> HttpResponse:
-    round = get_object_or_404(TrainingRound, pk=pk)
-    try:
-        actions.retry_round(round=round)
-    except StaleState:
-        messages.info(request, "The round was queued again already, or has finished.")
-    return redirect(round)
-
-
-def _round_context(round: TrainingRound) -> dict:
-    evaluation = next((stage for stage in round.stages.all() if stage.kind == StageKind.EVALUATE), None)
-    result = (evaluation.result if evaluation else None) or {}
-    finished = evaluation is not None and evaluation.state == StageState.FINISHED
+def _round_context(round: TrainingRound) -> dict[str, Any]:
     shown = progress.of_round(round)
+    stages = [item.stage for item in shown.stages]
+    evaluation = next((stage for stage in stages if stage.kind == StageKind.EVALUATE), None)
+    is_evaluated = evaluation is not None and evaluation.state == StageState.FINISHED
+    unfinished = next((stage for stage in stages if stage.state != StageState.FINISHED), None)
     return {
         "round": round,
         "progress": shown,
         "remaining": duration(cost.remaining_seconds(shown)),
+        "schedule": schedules.schedule_of(round),
+        "worth_a_look": worth_a_look.of_round(stages),
+        "left_out": left_out.of_round(stages),
         "gate": round.gate_report,
-        "interval": charts.interval(*(result.get(f"win_rate{end}") for end in ("_low", "", "_high"))),
-        "samples": progress.judged_prompts(evaluation, limit=SAMPLES_SHOWN) if finished else [],
+        "can_overrule": can_overrule(round),
+        "win_rate": evaluation_results.win_rate(evaluation.result or {}) if is_evaluated else None,
+        "samples": run_files.judged_prompts(evaluation, limit=SAMPLES_SHOWN) if is_evaluated else [],
+        "goes_on_at": unfinished,
+        "goes_on_from_step": run_files.checkpoint_step(unfinished) if unfinished else None,
+        "tensorboard": bool(run_files.tensorboard_folders(stages)),
+        **(blind_tests.shown(round) if round.is_over and round.policy else {}),
     }
 
 
-def _stage_context(round: TrainingRound, asked: str | None) -> dict:
-    """The stage that the page shows in full: the one asked for, else the newest begun; of a round that is over, the
-    newest with curves."""
+def _stage_context(request: HttpRequest, round: TrainingRound) -> dict[str, Any]:
+    """The stage that the page shows in full: the one asked for, else the newest begun; of a finished round, the
+    evaluation, or else the newest with curves."""
+    asked = request.GET.get("stage")
     stages = list(round.stages.all())
     if asked and asked not in [stage.kind for stage in stages]:
         raise Http404(f'Round "{round}" has no stage "{asked}".')
@@ -103,29 +108,46 @@ def _stage_context(round: TrainingRound, asked: str | None) -> dict:
     shown = next((stage for stage in stages if stage.kind == asked), None) or _most_telling(round, begun)
     if shown is None:
         return {"round": round, "shown": None, "poll_url": "" if round.is_over else round.get_absolute_url()}
+    is_check = shown.kind == StageKind.CHECK
+    result = shown.result or (run_files.found_by_check(shown) if is_check else None)
+    probed = probes.beside_each_other(run_files.probes(shown), request.GET.get("probe"))
     return {
         "round": round,
         "shown": shown,
         "tabs": begun if shown in begun else [*begun, shown],
-        "poll_url": _poll_url(round, shown, asked),
-        "charts": charts.charts_of(progress.metrics(shown)),
+        "poll_url": _poll_url(round, shown, asked, probed),
+        "pictures": results.pictures_of(StageKind(shown.kind), result, _names_in(result)),
+        "charts": charts.charts_of(run_files.metrics(shown)),
+        "probes": probed,
+        "has_left_out": run_files.dropped_path(shown) is not None,
         **_log_context(shown),
     }
 
 
 def _most_telling(round: TrainingRound, begun: list[Stage]) -> Stage | None:
     newest_first = begun[::-1]
-    if round.state == TaskState.FINISHED and (drawn := next(filter(progress.metrics, newest_first), None)):
-        return drawn
+    if round.state == TaskState.FINISHED:
+        evaluation = (stage for stage in newest_first if stage.kind == StageKind.EVALUATE and stage.result)
+        if telling := next(evaluation, None) or next(filter(run_files.metrics, newest_first), None):
+            return telling
     return newest_first[0] if begun else None
 
 
-def _poll_url(round: TrainingRound, shown: Stage, asked: str | None) -> str:
+def _poll_url(round: TrainingRound, shown: Stage, asked: str | None, probed: probes.Probes | None) -> str:
     """Where the part asks for itself again. Unasked it moves on with the round; a stage that is over stays so."""
     if round.is_over or (asked and shown.state == StageState.FINISHED):
         return ""
-    return f"{round.get_absolute_url()}?stage={asked}" if asked else round.get_absolute_url()
+    chosen = f"&probe={probed.step}" if probed and not probed.is_newest else ""
+    return f"{round.get_absolute_url()}?stage={asked}{chosen}" if asked else round.get_absolute_url()
 
 
-def _log_context(stage: Stage) -> dict:
-    return {"stage": stage, "round": stage.round, "log": progress.log_tail(stage, lines=LOG_LINES)}
+def _names_in(result: dict | None) -> dict[str, str]:
+    """The names of the models that a stage's result speaks of, by location."""
+    locations = results.locations_in(result)
+    return (
+        dict(ModelVersion.objects.filter(location__in=locations).values_list("location", "name")) if locations else {}
+    )
+
+
+def _log_context(stage: Stage) -> dict[str, Any]:
+    return {"stage": stage, "round": stage.round, "log": run_files.log_tail(stage, lines=LOG_LINES)}

@@ -1,5 +1,7 @@
 """Every page of the site, with something on it: nothing for axe-core to find, and nothing wider than the screen."""
 
+import io
+import json
 import uuid
 from datetime import timedelta
 
@@ -13,10 +15,16 @@ from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import AssignmentState, JudgeKind, ProjectReport, Role
 from annotation.rules.marks import Mark
 from sampling.actions import create_sampling_run
+from sampling.long_tasks import TaskState
 from sampling.models import PromptImport
 from tests.annotation.browser.pages import PHONE, assert_accessible
 from tests.annotation.judged import known, make_user
+from tests.training import checks
+from tests.training.launching import fake_check
 from tests.training.rounds import launch_for_tests, make_policy, make_snapshot
+from tests.training.watching import written
+from training.actions import import_demonstrations, requested_check
+from training.launching import checking
 from training.models import StageKind
 
 DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
@@ -25,7 +33,8 @@ DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 NO_PAGES = {
     "annotation:annotators_csv", "annotation:comparison_text", "annotation:next_disagreement", "annotation:previous",
     "annotation:project_try", "annotation:quality_status", "annotation:snapshot_download", "annotation:text",
-    "training:estimate",
+    "training:estimate", "training-api:round", "training-api:rounds",
+    "training:dropped_file", "training:lineage_json", "training:lineage_judgments_file",
 }  # fmt: skip
 POSTED = {
     "annotation:ahead", "annotation:ask_another", "annotation:comparison_priority", "annotation:decide",
@@ -33,12 +42,13 @@ POSTED = {
     "annotation:invitation_new",
     "annotation:member_qualification", "annotation:quality_update", "annotation:renew", "annotation:skip",
     "annotation:submit", "logout", "sampling:sampling_run_cancel", "sampling:sampling_run_retry",
-    "training:round_cancel", "training:round_retry",
+    "training-api:check", "training-api:round_cancel", "training-api:round_retry",
+    "training:blind_test_open", "training:round_cancel", "training:round_retry",
 }  # fmt: skip
 PLAIN = [
     "annotation:home", "annotation:project_new", "sampling:prompt_sets", "sampling:import_prompts", "sampling:models",
     "sampling:register_model", "sampling:sampling_runs", "sampling:sampling_run_new", "training:rounds",
-    "training:round_new",
+    "training:round_new", "training:demonstration_sets",
 ]  # fmt: skip
 OF_A_PROJECT = [
     "project", "project_settings", "project_pause", "fit", "open_comparisons", "members", "history",
@@ -51,7 +61,10 @@ OF_AN_ASSIGNMENT = ["assignment", "diff"]
 OTHERS = {
     "annotation:annotator", "annotation:back_to_work", "annotation:feedback", "annotation:invitation_revoke",
     "annotation:join", "annotation:snapshot", "login", "sampling:model_version", "sampling:prompt_import",
-    "sampling:prompt_set", "sampling:sampling_run", "training:round", "training:round_log",
+    "sampling:prompt_set", "sampling:sampling_run", "training:blind_tests", "training:check_dropped",
+    "training:demonstration_set", "training:dropped", "training:learned_from", "training:lineage",
+    "training:lineage_judgments", "training:round", "training:round_log", "training:round_overrule",
+    "training:rounds_compared",
 }  # fmt: skip
 
 
@@ -106,6 +119,38 @@ def busy(project, write, alice, bob, charlie):
     return project
 
 
+def checked(policy, snapshot):
+    """A check that found something, with a list of what would be left out."""
+    check = requested_check(asked=checks.asked(policy, snapshot, recipe="demo"), enqueue=False)
+    check.take()
+    check.end(TaskState.FINISHED, result=fake_check.FINE)
+    checking.program_dir(check).mkdir(parents=True)
+    checking.dropped_rows(check).write_text("".join(json.dumps(row) + "\n" for row in fake_check.DROPPED))
+    return check
+
+
+def demonstrations():
+    lines = b'{"prompt": "Why?", "completion": "<script>alert(1)</script>"}\n<script>alert(2)</script>\n'
+    return import_demonstrations(name="tulu", file=io.BytesIO(lines), file_name="tulu.jsonl")
+
+
+def made_by_dpo(round, version):
+    """As if the round's stage had left it, with all that a stage says of itself."""
+    version.parent = round.base_policy
+    version.save(update_fields=["parent"])
+    provenance = {
+        "code": {"version": "0.1", "commit": "8101694", "dirty": True}, "libraries": {"torch": "2.13.0"},
+        "hardware": {"cpu": "A processor with a rather long name @ 2.80GHz", "cores": 2, "gpus": []},
+        "threads": 2, "precision": "bf16", "not_deterministic": ["Sums on a GPU come in any order."],
+    }  # fmt: skip
+    round.stages.filter(kind=StageKind.DPO).update(state="finished", model_version=version, provenance=provenance)
+
+
+def behind(snapshot):
+    judgment = snapshot.judgments.filter(comparison__prompt__split="train").first()
+    return {"judgment": judgment.pk, "annotator": judgment.annotator_id, "prompt": judgment.comparison.prompt_id}
+
+
 def addresses(project, alice, bob, tmp_path):
     """By who looks at them; and those for whom nobody is signed in."""
 
@@ -121,6 +166,10 @@ def addresses(project, alice, bob, tmp_path):
     snapshot = freeze_snapshot(project=project, name="june", kinds=[JudgeKind.PERSON])
     policy = make_policy(tmp_path / "policy")
     trained = launch_for_tests("r1", policy, make_snapshot())
+    watched = launch_for_tests("r2", policy, trained.snapshot)
+    learned = make_policy(tmp_path / "new", "r2-dpo")
+    written.finish_round(watched, learned)
+    made_by_dpo(watched, learned)
     prompt_set = disputed.prompt.prompt_set
     run = create_sampling_run(prompt_set=prompt_set, policies=[policy], n=2, enqueue=False)
     rejected = [{"line": 7, "reason": "Not JSON", "content": "<script>alert(1)</script>"}]
@@ -144,7 +193,20 @@ def addresses(project, alice, bob, tmp_path):
         of("sampling:prompt_set", prompt_set.pk),
         of("sampling:sampling_run", run.pk),
         of("training:round", trained.pk),
+        of("training:blind_tests", trained.pk),
+        of("training:check_dropped", checked(policy, trained.snapshot).pk),
+        of("training:demonstration_set", demonstrations().pk),
         of("training:round_log", trained.pk, StageKind.SFT),
+        *(of("training:round", watched.pk) + f"?stage={kind}" for kind in ("check", "reward_model", "dpo", "evaluate")),
+        of("training:round_overrule", watched.pk),
+        of("training:dropped", watched.pk, StageKind.DPO),
+        of("training:rounds_compared") + f"?round={trained.pk}&round={watched.pk}",
+        of("training:rounds_compared"),  # 422: none were chosen
+        of("training:lineage", learned.pk),
+        of("training:lineage_judgments", learned.pk),
+        of("training:lineage_judgments", policy.pk),  # nothing is behind it
+        *(of("training:learned_from", what, pk) for what, pk in behind(trained.snapshot).items()),
+        of("training:learned_from", "annotator", bob.pk),  # nothing came of it
     ]
     own = [
         of("home"),

@@ -9,6 +9,7 @@ from annotation.rules.consensus import (
     AgreedPair,
     Consensus,
     agreed_safety,
+    agreed_ties,
     consensus_of,
     mean_strength,
     without_unsafe_over_safe,
@@ -46,6 +47,17 @@ def test_two_ties_of_three_are_a_tie_although_somebody_preferred_one():
 
 def test_a_preference_a_tie_and_the_opposite_are_a_conflict():
     assert consensus_of([TIE, above(A, B), above(B, A)]) == Consensus([], ties=0, conflicts=1)
+
+
+def test_the_pairs_that_most_see_no_difference_in_are_those_counted_as_ties():
+    assert agreed_ties([TIE, above(A, B), TIE]) == [(A, B)]
+    assert agreed_ties([TIE, above(A, B)]) == []  # one of two is not more than half
+    assert agreed_ties([Ranking(((C, A, B),))]) == [(A, B), (A, C), (B, C)]
+
+
+def test_a_safe_and_an_unsafe_completion_are_no_tie_to_learn_from():
+    assert agreed_ties([TIE], {A: Safety.SAFE, B: Safety.UNSAFE}) == []
+    assert agreed_ties([TIE], {A: Safety.UNSAFE, B: Safety.UNSAFE}) == agreed_ties([TIE], {A: Safety.SAFE}) == [(A, B)]
 
 
 def test_two_of_four_are_no_majority():

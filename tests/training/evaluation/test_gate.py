@@ -1,14 +1,32 @@
-"""The gate's arithmetic."""
+"""The gate's arithmetic, and its words."""
+
+import dataclasses
+import math
 
 import pytest
 
 from training.evaluation import gate
+from training.recipe import Gate
 
 EVALUATION = {"win_rate": 0.7, "win_rate_low": 0.55, "mean_tokens_new": 60.0, "mean_tokens_old": 50.0}
+HARNESS = {
+    "perplexity_ratio": 1.04,
+    "largest_drop": 0.8,
+    "tasks": [
+        {"task": "everyday", "drop_in_errors": 0.8},
+        {"task": "sums", "drop_in_errors": -1.5},
+        {"task": "broken", "drop_in_errors": None},
+    ],
+}
 
 
-def passed(conditions, evaluation=EVALUATION) -> bool:
-    return gate.judged(conditions=conditions, evaluation=evaluation)["passed"]
+def passed(conditions, evaluation=EVALUATION, harness=None) -> bool:
+    return gate.judged(conditions=conditions, evaluation=evaluation, harness=harness)["passed"]
+
+
+def words(conditions, evaluation=EVALUATION, harness=None) -> list[str]:
+    report = gate.judged(conditions=conditions, evaluation=evaluation, harness=harness)
+    return [condition["words"] for condition in report["conditions"]]
 
 
 def test_the_lower_end_must_lie_above_the_threshold_and_not_on_it():
@@ -25,6 +43,18 @@ def test_the_length_ratio_is_new_by_old():
     assert not passed({"min_length_ratio": 1.21})
 
 
+def test_a_win_that_is_owed_to_length_can_be_refused():
+    evaluation = EVALUATION | {"length_controlled_win_rate": 0.49}
+    assert not passed({"min_length_controlled_win_rate": 0.5}, evaluation)
+    assert passed({"min_length_controlled_win_rate": 0.49}, evaluation)
+
+
+def test_no_task_may_fall_by_more_than_its_error():
+    assert passed({"max_task_drop": 1.0}, harness=HARNESS)
+    assert not passed({"max_task_drop": 1.0}, harness=HARNESS | {"largest_drop": 1.2})
+    assert not passed({"max_perplexity_ratio": 1.03}, harness=HARNESS)
+
+
 def test_one_condition_that_fails_closes_the_gate():
     report = gate.judged(conditions={"min_win_rate_low": 0.5, "max_length_ratio": 1.1}, evaluation=EVALUATION)
     assert [condition["passed"] for condition in report["conditions"]] == [True, False]
@@ -32,10 +62,66 @@ def test_one_condition_that_fails_closes_the_gate():
     assert report["reason"] == "Not published: mean length, new policy to old is 1.200, and must be <= 1.1."
 
 
-@pytest.mark.parametrize("evaluation", [None, {}, {"win_rate_low": None}, {"mean_tokens_old": 0}])
+@pytest.mark.parametrize(
+    "evaluation",
+    [
+        None,
+        {},
+        {"win_rate_low": None},
+        {"mean_tokens_old": 0},
+        {"win_rate_low": math.nan, "mean_tokens_new": math.nan, "mean_tokens_old": 50.0},
+    ],
+)
 def test_what_was_not_measured_has_not_passed(evaluation):
     assert not passed({"min_win_rate_low": 0.5}, evaluation)
     assert not passed({"max_length_ratio": 1.5}, evaluation)
+
+
+@pytest.mark.parametrize("condition", Gate.conditions())
+def test_every_condition_of_a_recipe_has_a_rule_and_none_passes_unmeasured(condition):
+    assert not passed({condition: 1.0}, {}, {})
+    report = gate.judged(conditions={condition: 1.0}, evaluation={}, harness={})
+    assert "is not measured, and must be" in report["reason"]
+
+
+def test_a_harness_that_measured_no_task_lets_nothing_pass():
+    assert not passed({"max_task_drop": 5.0}, harness={"largest_drop": None, "tasks": []})
+
+
+def test_what_a_recipe_does_not_ask_is_not_judged():
+    section = dataclasses.asdict(Gate(min_win_rate=0.6))  # every other condition is None
+    assert len(gate.judged(conditions=section, evaluation=EVALUATION)["conditions"]) == 1
+
+
+def test_the_words_say_whom_it_met_and_who_judged():
+    met = {"opponent": "old", "name": "r1-dpo", "judge": "simulated", "independent": True}
+    evaluation = EVALUATION | {"judge": "simulated", "matches": [met]}
+    assert words({"min_win_rate_low": 0.5}, evaluation) == [
+        "lower end of the 95 % interval of the win rate over r1-dpo, judged by the simulated annotators"
+    ]
+    assert words({"min_win_rate": 0.5}, evaluation) == ["win rate over r1-dpo, judged by the simulated annotators"]
+
+
+def test_the_words_say_when_the_judge_is_not_independent():
+    met = {"opponent": "old", "name": "r1-dpo", "judge": "reward_model", "independent": False}
+    evaluation = EVALUATION | {"judge": "reward_model", "matches": [met]}
+    assert words({"min_win_rate": 0.5}, evaluation) == [
+        "win rate over r1-dpo, judged by the reward model that also selected its candidates"
+    ]
+    evaluation = EVALUATION | {"judge": "model", "matches": [met | {"judge": "model"}]}
+    assert words({"min_win_rate": 0.5}, evaluation) == [
+        "win rate over r1-dpo, judged by the policy that judges and takes part itself"
+    ]
+
+
+def test_an_evaluation_from_before_matches_were_kept_still_has_words():
+    assert words({"min_win_rate": 0.5}) == ["win rate over the old policy"]
+
+
+def test_the_task_that_fell_most_is_named():
+    assert words({"max_task_drop": 1.0}, harness=HARNESS) == [
+        "largest drop of a harness task (everyday), in standard errors"
+    ]
 
 
 def test_a_recipe_without_a_gate_publishes_nothing():

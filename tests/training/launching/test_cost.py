@@ -7,53 +7,69 @@ import pytest
 from django.utils import timezone
 
 from sampling.models import Prompt
-from tests.training import rounds
-from training.launching import cost
+from tests.training import checks, rounds
+from training.launching import cost, launch_checks
 from training.models import StageKind, StageState
+from training.running import round_plan
 from training.watching import progress
 
 pytestmark = pytest.mark.django_db
 ALL = [kind.value for kind in StageKind]
 
 
-def asked(policy, snapshot, recipe="smoke"):
-    return {"base_policy": str(policy.pk), "snapshot": str(snapshot.pk), "recipe": recipe}
+def cost_of(policy, snapshot, **more):
+    asked = checks.asked(policy, snapshot, **more)
+    return cost.cost_of(asked, launch_checks.examined(asked).recipe)
 
 
 def test_the_counts_are_those_of_the_snapshot_and_its_prompt_sets(policy, snapshot):
-    counts = cost.of_form(asked(policy, snapshot)).counts
+    counts = cost_of(policy, snapshot).counts
     assert (counts.pairs_train, counts.pairs_eval) == (16, 4)
     assert (counts.prompts_train, counts.prompts_eval) == (16, 5)
     assert counts.completion_tokens == 3  # every completion of the builder
     assert counts.parameters == 20_000  # one tensor of 1,000 by 20
 
 
-def test_three_of_the_stages_leave_a_checkpoint_as_large_as_the_base(policy, snapshot):
-    told = cost.of_form(asked(policy, snapshot))
-    assert told.disk_bytes == 3 * len(rounds.weights("base"))
-    assert [stage.label for stage in told.stages] == [kind.label for kind in StageKind]
+def test_each_training_stage_leaves_a_checkpoint_as_large_as_the_base(policy, snapshot):
+    told = cost_of(policy, snapshot, recipe="smoke", changes={"rejection_sampling": {"max_tokens": 8}})
+    kinds = [stage.kind for stage in told.stages]
+    trained = [kind for kind in kinds if round_plan.model_name("r", StageKind(kind))]
+    assert told.disk_bytes == len(trained) * len(rounds.weights("base"))
+    assert kinds[0] == StageKind.CHECK
     assert told.problems == []
+
+
+def test_checkpoints_along_the_way_take_the_weights_and_two_moments_twice(policy, snapshot):
+    # 20,000 numbers, each with two moments, of four bytes: 240,000 bytes, and as much of the checkpoint before.
+    assert cost_of(policy, snapshot).resume_bytes == 480_000
+    without = {kind: {"checkpoint_minutes": 0} for kind in ("reward_model", "sft", "dpo")}
+    without |= {kind: {"checkpoint_minutes": 0} for kind in ("judge_model", "demonstrations")}
+    there = launch_checks.examined(checks.asked(policy, snapshot)).resolved
+    changes = {kind: values for kind, values in without.items() if kind in there}
+    assert cost_of(policy, snapshot, changes=changes).resume_bytes == 0
+
+
+def test_the_steps_are_those_of_the_schedule(policy, snapshot):
+    (dpo,) = [stage for stage in cost_of(policy, snapshot).stages if stage.kind == StageKind.DPO]
+    assert dpo.rows == 16
+    assert dpo.schedule.steps == 4  # an epoch of 16 pairs, four a step
 
 
 def test_a_full_disk_is_told_before_the_round(policy, snapshot, monkeypatch):
     monkeypatch.setattr("training.launching.cost.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
-    assert "disk is too full" in cost.of_form(asked(policy, snapshot)).problems[0]
-
-
-def test_too_few_pairs_are_told_before_the_round(policy):
-    small = rounds.make_snapshot("small", train=1, held_out=1)
-    assert "has 1 train pair by majority" in cost.of_form(asked(policy, small)).problems[0]
+    assert "disk is too full" in cost_of(policy, snapshot).problems[0]
 
 
 def test_without_eval_prompts_the_form_warns_that_nothing_can_be_published(policy, snapshot):
     Prompt.objects.filter(split="eval").update(split="train")
-    assert "no eval prompts" in cost.of_form(asked(policy, snapshot)).problems[0]
+    assert "no eval prompts" in cost_of(policy, snapshot).problems[0]
 
 
-def test_only_the_projects_own_recipes_are_read(policy, snapshot, tmp_path):
-    (tmp_path / "secret.toml").write_text("[dpo]\n")
-    told = cost.of_form(asked(policy, snapshot, recipe=str(tmp_path / "secret")))
-    assert (told.recipe_text, told.problems) == ("", ["Choose a recipe."])
+def test_what_a_hub_holds_has_no_estimate(policy, snapshot):
+    policy.location = "org/name"
+    told = cost_of(policy, snapshot)
+    assert told.stages == ()
+    assert "no estimate" in told.problems[0]
 
 
 @pytest.fixture
@@ -77,22 +93,25 @@ def run_stage(round, kind, *, state, seconds_ago, seconds=None, done=None):
 def test_what_is_left_is_the_stages_own_pace_and_the_estimates_of_the_others(round, expected):
     round.take()
     run_stage(round, "reward_model", state=StageState.RUNNING, seconds_ago=50, done=50)
-    # Half done in 50 seconds: 50 more, and four stages of 100.
-    assert cost.remaining_seconds(progress.of_round(round)) == pytest.approx(450, abs=2)
+    # Half done in 50 seconds: 50 more, and 100 for each stage that waits.
+    waiting = round.stages.count() - 1
+    assert cost.remaining_seconds(progress.of_round(round)) == pytest.approx(50 + 100 * waiting, abs=2)
 
 
 def test_a_machine_that_was_twice_as_slow_as_expected_stays_so(round, expected):
     round.take()
     run_stage(round, "reward_model", state=StageState.FINISHED, seconds_ago=400, seconds=200)
     run_stage(round, "rejection_sampling", state=StageState.RUNNING, seconds_ago=50, done=50)
-    # 50 more, and three stages of 2 x 100.
-    assert cost.remaining_seconds(progress.of_round(round)) == pytest.approx(650, abs=2)
+    # 50 more, and 2 x 100 for each stage that waits.
+    waiting = round.stages.count() - 2
+    assert cost.remaining_seconds(progress.of_round(round)) == pytest.approx(50 + 200 * waiting, abs=2)
 
 
 def test_a_stage_that_is_starting_is_judged_by_its_estimate(round, expected):
     round.take()
     run_stage(round, "reward_model", state=StageState.RUNNING, seconds_ago=30)
-    assert cost.remaining_seconds(progress.of_round(round)) == pytest.approx(70 + 400, abs=2)
+    waiting = round.stages.count() - 1
+    assert cost.remaining_seconds(progress.of_round(round)) == pytest.approx(70 + 100 * waiting, abs=2)
 
 
 def test_a_round_that_waits_has_no_remaining_time(round):
@@ -101,5 +120,5 @@ def test_a_round_that_waits_has_no_remaining_time(round):
 
 def test_the_estimate_of_a_running_round_is_the_forms(round, policy, snapshot):
     expected = cost._expected(round.pk, round.request_key)
-    assert list(expected) == ALL
+    assert list(expected) == [stage.kind for stage in round.stages.order_by("position")]
     assert all(seconds > 0 for seconds in expected.values())

@@ -4,8 +4,17 @@ import dataclasses
 
 import pytest
 
-from training.launching.estimates import ENGINE_START_SECONDS, TRAINER_START_SECONDS, Counts, seconds_of
-from training.recipe import load
+from training.launching.estimates import (
+    CHECK_SECONDS,
+    ENGINE_START_SECONDS,
+    HARNESS_TASK_TOKENS,
+    PERPLEXITY_TOKENS,
+    TRAINER_START_SECONDS,
+    Counts,
+    rows_of,
+    seconds_of,
+)
+from training.recipe import Demonstrations, Harness, JudgeModel, load
 
 # What was measured below; the demo itself may be tuned without a word here.
 _demo = load("demo")
@@ -34,7 +43,7 @@ def changed(**changes):
 
 
 def test_every_stage_of_the_recipe_has_its_seconds_in_order():
-    assert list(seconds_of(DEMO, COUNTS)) == DEMO.stages
+    assert list(seconds_of(DEMO, COUNTS)) == ["check", *DEMO.stages]
 
 
 @pytest.mark.parametrize(
@@ -84,3 +93,51 @@ def test_completions_are_never_longer_than_the_recipe_lets_them_be():
     # Scoring reads the whole rows; sampling stops at max_tokens.
     scored = 2 * 54 * DEMO.evaluate.n * (1000 - DEMO.evaluate.max_tokens) * 2 * 135e6 / (2 * 2.6e11)
     assert cut - at_most == pytest.approx(scored)
+
+
+def test_the_check_reads_both_sides_of_each_pair_once():
+    # (700 + 200) pairs of two rows of 110 tokens: 198,000 tokens, at 300,000 a second two thirds of a second.
+    assert seconds_of(DEMO, COUNTS)["check"] == pytest.approx(CHECK_SECONDS + 0.66)
+
+
+def with_stage(**section):
+    return dataclasses.replace(DEMO, **section)
+
+
+def test_demonstrations_cost_by_their_own_number_and_length():
+    section = Demonstrations(method="full", learning_rate=1e-5, epochs=1, batch=8, max_length=256)
+    recipe = with_stage(demonstrations=section)
+    told = changed(demonstrations=1000, demonstration_tokens=220)
+    assert rows_of(section, told) == 1000
+    # 1,000 rows of 220 tokens: 1000 * 220 * 6 * 135e6 / (2 * 2.6e11) = 342.7 s; the head makes it 469.5.
+    work = seconds_of(recipe, told)["demonstrations"] - TRAINER_START_SECONDS
+    assert work == pytest.approx(469.5, rel=0.001)
+
+
+def test_a_judge_model_learns_from_the_held_out_pairs():
+    section = JudgeModel(**{**dataclasses.asdict(DEMO.reward_model), "max_pairs_per_prompt": 2})
+    assert rows_of(section, COUNTS) == 108  # 54 eval prompts of at most two pairs, of 200 pairs
+    assert rows_of(section, changed(pairs_eval=90)) == 90
+    # Trained on 2 x 108 rows of 110 tokens, then measured on 2 x 700: (216 * 6 + 1400 * 2) * 110 * 135e6 / 5.2e11.
+    work = seconds_of(with_stage(judge_model=section), COUNTS)["judge_model"] - TRAINER_START_SECONDS
+    assert work == pytest.approx((216 * 6 + 1400 * 2) * 110 * 135e6 / 5.2e11)
+
+
+def test_the_harness_costs_by_its_tasks_for_both_policies():
+    seconds = seconds_of(with_stage(harness=Harness(tasks=("a", "b"))), COUNTS)["harness"]
+    read = 2 * HARNESS_TASK_TOKENS + PERPLEXITY_TOKENS
+    assert seconds == pytest.approx(2 * (TRAINER_START_SECONDS + read * 2 * 135e6 / 5.2e11))
+
+
+def test_the_pairs_of_earlier_snapshots_count_where_the_stage_asks_for_all():
+    few = changed(pairs_train=100, pairs_earlier=50)
+    assert rows_of(DEMO.dpo, few) == 100
+    assert rows_of(dataclasses.replace(DEMO.dpo, snapshots="all"), few) == 150
+
+
+def test_a_sweep_of_temperatures_samples_its_prompts_once_more_for_each():
+    swept = dataclasses.replace(DEMO.rejection_sampling, temperatures=(0.7, 1.0), sweep_prompts=74)
+    one, two = (seconds_of(with_stage(rejection_sampling=each), COUNTS) for each in (DEMO.rejection_sampling, swept))
+    # Two temperatures on 74 prompts are the 148 prompts once more.
+    engine = ENGINE_START_SECONDS
+    assert two["rejection_sampling"] - engine == pytest.approx(2 * (one["rejection_sampling"] - engine))

@@ -25,7 +25,7 @@ def test_a_rounds_models_have_a_card_beside_their_weights(first):
 def test_the_policys_card_tells_the_gate(first):
     _, text = parts((Path(first.policy.location) / "README.md").read_text())
     assert "Published: every condition holds." in text
-    assert "lower end of the win rate's 95 % interval" in text
+    assert "lower end of the 95 % interval of the win rate" in text
 
 
 def test_a_reward_model_is_called_what_it_is(first):

@@ -53,6 +53,7 @@ def test_from_a_judgment_one_comes_to_every_version_that_learned_from_it(second)
         "r1-dpo": "DPO",
         "r1-sft": "came of it",
         "r2-reward": "came of it",
+        "r2-judge": "came of it",  # it started from r1-dpo
         "r2-sft": "came of it",
         "r2-dpo": "came of it",
     }
@@ -63,24 +64,22 @@ def test_from_a_judgment_one_comes_to_every_version_that_learned_from_it(second)
     }
 
 
-def test_nothing_learned_from_a_judgment_on_a_held_out_prompt(first):
-    assert learned_from_judgment(of_split(first.snapshot, Split.EVAL).first()) == []
-
-
-def test_a_judge_model_learned_from_the_held_out_prompts_alone(first):
-    stage = first.stages.get(kind=StageKind.REWARD_MODEL)
-    first.recipe["judge_model"] = first.recipe["reward_model"]
-    first.save(update_fields=["recipe"])
-    stage.kind = StageKind.JUDGE_MODEL
-    stage.save(update_fields=["kind"])
+def test_the_judge_model_alone_learned_from_a_judgment_on_a_held_out_prompt(first):
     held_out = of_split(first.snapshot, Split.EVAL).first()
-    assert told(learned_from_judgment(held_out))["r1-reward"] == "judge model"
-    assert "r1-reward" not in told(learned_from_judgment(of_split(first.snapshot, Split.TRAIN).first()))
+    assert told(learned_from_judgment(held_out)) == {"r1-judge": "judge model"}
+    assert "r1-judge" not in told(learned_from_judgment(of_split(first.snapshot, Split.TRAIN).first()))
+
+
+def test_nothing_learned_from_a_judgment_on_a_held_out_prompt_where_no_judge_model_was_trained(first):
+    first.stages.filter(kind=StageKind.JUDGE_MODEL).delete()
+    assert learned_from_judgment(of_split(first.snapshot, Split.EVAL).first()) == []
 
 
 def test_from_an_annotator_and_from_a_prompt_too(first):
     judgment = of_split(first.snapshot, Split.TRAIN).first()
-    assert set(told(learned_from_annotator(judgment.annotator))) == {"r1-reward", "r1-dpo", "r1-sft"}
+    # The annotator judged held-out prompts too, from which the judge model learned.
+    by_annotator = set(told(learned_from_annotator(judgment.annotator)))
+    assert by_annotator == {"r1-reward", "r1-judge", "r1-dpo", "r1-sft"}
     assert set(told(learned_from_prompt(judgment.comparison.prompt))) == {"r1-reward", "r1-dpo", "r1-sft"}
     assert learned_from_annotator(make_user("nobody")) == []
 

@@ -45,11 +45,12 @@ def prompts_file(path: Path, count: int) -> Path:
     return write_lines(path, rows)
 
 
-def stage_dir(path: Path, kind: str, *, inputs: dict[str, Path], seed: int = 17, **changes: Any) -> Path:
+def stage_dir(path: Path, kind: str, *, inputs: dict[str, Path | list[Path]], seed: int = 17, **changes: Any) -> Path:
     """A run directory whose stage is told the smoke recipe's section, with changes."""
     told = load("smoke").resolved()[kind] | changes
     SECTIONS[kind].parse(told, source="the test")
-    stage = {"recipe": told, "seed": seed, "inputs": {name: str(each) for name, each in inputs.items()}}
+    given = {name: list(map(str, each)) if isinstance(each, list) else str(each) for name, each in inputs.items()}
+    stage = {"recipe": told, "seed": seed, "inputs": given}
     write_stage(path, stage | {"outputs_dir": "checkpoint"})
     return path
 

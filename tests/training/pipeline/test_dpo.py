@@ -1,11 +1,6 @@
 """DPO on a tiny policy."""
 
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,12 +9,12 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from sampling.engine.run_dir import RunDirError, read_metrics
-from tests.training.pipeline.runs import pair, stage_dir, write_lines
+from tests.training.pipeline.runs import pair, read_lines, stage_dir, write_lines
 from training.pipeline import dpo
 from training.pipeline.preferences import read_pairs
-from training.pipeline.trainers import load_tokenizer
-
-ROOT = Path(__file__).parents[3]
+from training.pipeline.reference_cache import ReferenceCache
+from training.pipeline.trainers import Stage, conversation_lengths, load_tokenizer
+from training.recipe import Dpo
 
 
 def pairs_file(tmp_path, count=16):
@@ -73,14 +68,14 @@ def test_adapters_start_at_the_reference_and_are_merged_into_the_checkpoint(tmp_
     assert not list((run_dir / "checkpoint").glob("adapter*"))
 
 
-def test_the_nll_term_is_added_with_its_weight(tmp_path, policy):
-    # At the start: log 2 + w * NLL of the chosen; NLL is the same for every w.
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    whole = dpo.run(dpo_dir(tmp_path / "a", policy, sft_weight=1.0)).first_loss - math.log(2)
-    fifth = dpo.run(dpo_dir(tmp_path / "b", policy, sft_weight=0.2)).first_loss - math.log(2)
-    assert whole > 1
-    assert fifth == pytest.approx(0.2 * whole, rel=1e-2)
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_in_bf16_too_the_first_loss_is_ln_2_because_the_batches_of_the_reference_are_those_of_training(
+    tmp_path, policy, method
+):
+    rows = [pair(i, chosen="yes " * (1 + 7 * i), rejected="no " * (40 - 2 * i)) for i in range(16)]
+    inputs = {"policy": policy, "pairs_train": write_lines(tmp_path / "pairs.jsonl", rows)}
+    result = dpo.run(stage_dir(tmp_path / "dpo", "dpo", inputs=inputs, precision="bf16", method=method, batch=16))
+    assert result.first_loss == pytest.approx(math.log(2), abs=1e-4)
 
 
 def test_the_metrics_have_one_line_a_step(tmp_path, policy):
@@ -107,31 +102,12 @@ def test_too_few_pairs_are_refused_before_anything_is_trained(tmp_path, policy):
         dpo.run(dpo_dir(tmp_path, policy, count=3))
 
 
-def test_a_stage_that_was_killed_in_the_middle_is_run_again_from_its_start(tmp_path, policy):
-    run_dir = dpo_dir(tmp_path, policy, count=64, epochs=50)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    program = subprocess.Popen(
-        [sys.executable, "-m", "training.pipeline.dpo", "--run-dir", str(run_dir)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        until = time.monotonic() + 90
-        while not read_metrics(run_dir):
-            assert program.poll() is None, "it ended before its first step"
-            assert time.monotonic() < until, "no step within 90 s"
-            time.sleep(0.05)
-    finally:
-        program.send_signal(signal.SIGKILL)
-        program.wait()
-    assert not (run_dir / "result.json").exists()
-    assert not (run_dir / "checkpoint").exists()
-    (run_dir / ".checkpoint.partial").mkdir()  # as if it had been saving
-
-    dpo_dir(tmp_path, policy, count=64, epochs=1)
+def test_what_an_attempt_left_half_saved_is_cleared_away(tmp_path, policy):
+    # Killing a stage for real, and going on from its checkpoints: test_killed_stages, test_resuming.
+    run_dir = dpo_dir(tmp_path, policy)
+    (run_dir / ".checkpoint.partial").mkdir()
+    (run_dir / "metrics.jsonl").write_text('{"step": 9, "loss": 0.1}\n')
     result = dpo.run(run_dir)
-    assert result.first_loss == pytest.approx(math.log(2), abs=1e-4)
     assert [row["step"] for row in read_metrics(run_dir)] == list(range(1, result.steps + 1))
     assert (run_dir / "checkpoint" / "model.safetensors").is_file()
     assert not (run_dir / ".checkpoint.partial").exists()
@@ -168,17 +144,71 @@ def test_embeddings_stay_as_they_are_if_the_recipe_says_so(tmp_path, policy):
         assert not torch.equal(before["model.layers.0.mlp.up_proj.weight"], after["model.layers.0.mlp.up_proj.weight"])
 
 
-def test_a_completion_that_was_cut_off_is_left_open_and_a_finished_one_is_ended(tmp_path, policy):
-    tokenizer = load_tokenizer(str(policy))
-    row = pair(1, chosen="yes.", rejected="no and", chosen_finish_reason="stop", rejected_finish_reason="length")
-    (read,) = read_pairs(write_lines(tmp_path / "pairs.jsonl", [row]))
-    ids = dpo.token_ids(read, tokenizer)
-    assert tokenizer.decode(ids["prompt_ids"]) == "<|im_start|>user\nQuestion 1?<|im_end|>\n<|im_start|>assistant\n"
-    assert tokenizer.decode(ids["chosen_ids"]) == "yes.<|im_end|>\n"
-    assert tokenizer.decode(ids["rejected_ids"]) == "no and"
+def tie(number: int, one: str, other: str) -> dict:
+    return pair(number, chosen=one, rejected=other, tie=True, strength="negligibly_better", margin=0.0)
 
 
-def test_without_a_finish_reason_a_completion_is_taken_for_finished(tmp_path, policy):
+def test_ties_are_trained_on_in_both_orders_if_the_recipe_asks_for_them(tmp_path, policy):
+    rows = [pair(i) for i in range(6)] + [tie(9, "yes yes", "no no")]
+    inputs = {"policy": policy, "pairs_train": write_lines(tmp_path / "pairs.jsonl", rows)}
+    without = dpo.run(stage_dir(tmp_path / "without", "dpo", inputs=inputs))
+    assert (without.pairs, without.dropped) == (6, {"tie": 1})
+    assert dpo.run(stage_dir(tmp_path / "with", "dpo", inputs=inputs, ties=True)).pairs == 8
+
+
+def test_what_is_left_out_is_listed(tmp_path, policy):
+    rows = [pair(i) for i in range(6)] + [pair(7, rejected=" "), pair(8, chosen="yes " * 200)]
+    inputs = {"policy": policy, "pairs_train": write_lines(tmp_path / "pairs.jsonl", rows)}
+    run_dir = stage_dir(tmp_path / "dpo", "dpo", inputs=inputs)
+    assert dpo.run(run_dir).dropped == {"empty": 1, "too_long": 1}
+    empty, long = read_lines(run_dir / "dropped.jsonl")
+    assert (empty["stage"], empty["reason"], empty["prompt_id"], empty["line"]) == ("dpo", "empty", "7", 7)
+    assert long["reason"] == "too_long"
+    assert long["tokens"] > long["limit"] == 512
+
+
+def test_the_longest_pair_that_is_kept_reaches_the_model_whole(tmp_path, policy, in_32_bits):
+    # One token a byte; TRL would cut a longer row without a word.
+    rows = [pair(i) for i in range(6)]
+    inputs = {"policy": policy, "pairs_train": write_lines(tmp_path / "pairs.jsonl", rows)}
+    (read, *_) = read_pairs(inputs["pairs_train"])
     tokenizer = load_tokenizer(str(policy))
-    (read,) = read_pairs(write_lines(tmp_path / "pairs.jsonl", [pair(1)]))
-    assert tokenizer.decode(dpo.token_ids(read, tokenizer)["rejected_ids"]) == "no no no<|im_end|>\n"
+    exact = max(conversation_lengths(tokenizer, read.conversations))
+    stage = Stage.start(stage_dir(tmp_path / "dpo", "dpo", inputs=inputs, max_length=exact))
+    recipe = Dpo.parse(stage.told, source="the test")
+    trainer = dpo.make_trainer(stage, recipe, tokenizer, [read], ReferenceCache(None, by_batch=False))
+    batch = next(iter(trainer.get_train_dataloader()))
+    assert batch["input_ids"].shape == (2, exact)
+    with pytest.raises(RunDirError, match="longer than max_length"):
+        dpo.refuse_truncation(list(trainer.train_dataset), exact - 1)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_reference_is_computed_once_and_found_again_whatever_the_loss(tmp_path, policy, precision):
+    inputs = {"policy": policy, "pairs_train": pairs_file(tmp_path), "caches": tmp_path / "caches"}
+    first = dpo.run(stage_dir(tmp_path / "first", "dpo", inputs=inputs, precision=precision))
+    assert not first.reference_cached
+    again = dpo.run(stage_dir(tmp_path / "again", "dpo", inputs=inputs, precision=precision, beta=0.5))
+    assert again.reference_cached
+    assert first.first_loss == pytest.approx(math.log(2), abs=1e-4)
+    assert again.first_loss == pytest.approx(math.log(2), abs=1e-4)
+    normalised = stage_dir(tmp_path / "norm", "dpo", inputs=inputs, precision=precision, loss="sigmoid_norm", beta=5.0)
+    assert dpo.run(normalised).reference_cached
+
+
+@pytest.mark.parametrize(("precision", "known"), [("fp32", True), ("bf16", False)])
+def test_in_32_bits_a_row_is_known_in_any_company_and_in_bf16_in_its_own(tmp_path, policy, precision, known):
+    inputs = {"policy": policy, "pairs_train": pairs_file(tmp_path), "caches": tmp_path / "caches"}
+    dpo.run(stage_dir(tmp_path / "first", "dpo", inputs=inputs, precision=precision))
+    other = dpo.run(stage_dir(tmp_path / "other", "dpo", inputs=inputs, precision=precision, micro_batch=2))
+    assert other.reference_cached is known
+    assert other.first_loss == pytest.approx(math.log(2), abs=1e-4)
+
+
+def test_other_weights_are_another_reference(tmp_path, policy):
+    inputs = {"policy": policy, "pairs_train": pairs_file(tmp_path), "caches": tmp_path / "caches"}
+    dpo.run(stage_dir(tmp_path / "first", "dpo", inputs=inputs))
+    moved = {"policy": tmp_path / "first" / "checkpoint"}
+    result = dpo.run(stage_dir(tmp_path / "second", "dpo", inputs=inputs | moved))
+    assert not result.reference_cached
+    assert result.first_loss == pytest.approx(math.log(2), abs=1e-4)

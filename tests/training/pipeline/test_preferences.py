@@ -111,3 +111,66 @@ def test_a_line_that_is_not_json_is_refused_by_its_number(tmp_path):
 def test_a_file_that_is_not_there_is_refused_with_the_remedy(tmp_path):
     with pytest.raises(RunDirError, match="does not exist"):
         read_pairs(tmp_path / "none.jsonl")
+
+
+def tie(number, one, other, **changes):
+    return pair(number, chosen=one, rejected=other, tie=True, strength="negligibly_better", margin=0.0, **changes)
+
+
+def test_a_tie_is_left_out_unless_the_recipe_asks_for_it(tmp_path):
+    pairs = pairs_of(tmp_path, pair(1), tie(2, "a", "b"))
+    selection = select(pairs, recipe(), letters)
+    assert ([each.prompt_id for each in selection.pairs], selection.dropped) == (["1"], {"tie": 1})
+
+
+def test_a_tie_that_is_asked_for_is_both_orders_of_the_pair(tmp_path):
+    pairs = pairs_of(tmp_path, tie(2, "a", "bcd", chosen_finish_reason="length", rejected_finish_reason="stop"))
+    one, other = (selection := select(pairs, recipe(ties=True), letters)).pairs
+    assert [(each.chosen, each.rejected) for each in (one, other)] == [("a", "bcd"), ("bcd", "a")]
+    assert (one.chosen_cut_off, one.rejected_cut_off) == (True, False)
+    assert (other.chosen_cut_off, other.rejected_cut_off) == (False, True)
+    assert selection.lengths == [3, 3]
+
+
+def test_a_tie_has_no_strength_that_could_be_too_weak(tmp_path):
+    pairs = pairs_of(tmp_path, tie(1, "a", "b"), pair(2, strength="slightly_better"))
+    selection = select(pairs, recipe(ties=True, least_strength="better"), letters)
+    assert [each.tie for each in selection.pairs] == [True, True]
+    assert selection.dropped == {"weaker_than_least_strength": 1}
+
+
+def test_ties_come_after_the_weakest_preference_and_never_with_one_order_alone(tmp_path):
+    rows = [tie(1, "a", "b"), pair(1, chosen="c", strength="negligibly_better"), tie(1, "d", "e")]
+    pairs = pairs_of(tmp_path, *rows)
+    kept = select(pairs, recipe(ties=True, max_pairs_per_prompt=2), letters)
+    # Two of the three: the preference, and the first tie in both its orders.
+    assert [(each.chosen, each.rejected) for each in kept.pairs] == [("a", "b"), ("b", "a"), ("c", "no no no")]
+    assert kept.dropped == {"more_than_max_pairs_per_prompt": 1}
+
+
+def test_no_tie_is_measured_on(tmp_path):
+    selection = select_held_out(pairs_of(tmp_path, tie(1, "a", "b"), pair(2)), 100, letters)
+    assert (len(selection.pairs), selection.dropped) == (1, {"tie": 1})
+
+
+def test_a_reward_model_has_no_use_for_a_tie(tmp_path):
+    selection = select(pairs_of(tmp_path, tie(1, "a", "b")), load("smoke").reward_model, letters)
+    assert selection.dropped == {"tie": 1}
+
+
+def test_pairs_of_earlier_snapshots_count_when_the_recipe_asks_for_all(tmp_path):
+    pairs = pairs_of(tmp_path, pair(1, latest=False), pair(2, latest=True), pair(3))
+    latest = select(pairs, recipe(), letters)
+    assert ([each.prompt_id for each in latest.pairs], latest.dropped) == (["2", "3"], {"earlier_snapshot": 1})
+    assert len(select(pairs, recipe(snapshots="all"), letters).pairs) == 3
+
+
+def test_every_pair_that_is_left_out_is_named_with_its_reason(tmp_path):
+    rows = [pair(1, rejected=" "), pair(2, chosen="x" * 50), pair(3), pair(3, chosen="more")]
+    selection = select(pairs_of(tmp_path, *rows), recipe(max_length=49, max_pairs_per_prompt=1), letters)
+    empty, long, surplus = selection.left_out
+    assert (empty.reason, empty.prompt_id, empty.line, empty.tokens) == ("empty", "1", 1, None)
+    assert (long.reason, long.line, long.tokens, long.limit) == ("too_long", 2, 50, 49)
+    assert (surplus.reason, surplus.line) == ("more_than_max_pairs_per_prompt", 4)
+    assert surplus.excerpt == "Question 3? | more | no no no"
+    assert len(selection.pairs) + len(selection.left_out) == len(rows)

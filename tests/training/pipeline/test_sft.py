@@ -3,7 +3,7 @@
 import pytest
 
 from sampling.engine.run_dir import RunDirError
-from tests.training.pipeline.runs import stage_dir, write_lines
+from tests.training.pipeline.runs import read_lines, stage_dir, write_lines
 from training.pipeline import sft
 from training.pipeline.trainers import Stage, load_tokenizer
 from training.recipe import Sft
@@ -51,11 +51,14 @@ def test_the_loss_is_on_the_last_assistant_turn_and_its_end_alone(tmp_path, poli
     assert tokenizer.decode(batch["input_ids"][0]).startswith("<|im_start|>user\nOne?")
 
 
-def test_empty_and_over_long_rows_are_dropped_and_counted(tmp_path, policy):
+def test_empty_and_over_long_rows_are_dropped_counted_and_listed(tmp_path, policy):
     rows = [row(1), row(2), row(3, answer=" "), row(4, answer="x" * 600)]
-    result = sft.run(sft_dir(tmp_path, policy, rows))
+    run_dir = sft_dir(tmp_path, policy, rows)
+    result = sft.run(run_dir)
     assert result.rows == 2
     assert result.dropped == {"empty": 1, "too_long": 1}
+    listed = [(row["stage"], row["reason"], row["prompt_id"]) for row in read_lines(run_dir / "dropped.jsonl")]
+    assert listed == [("sft", "empty", "3"), ("sft", "too_long", "4")]
 
 
 def test_too_few_rows_are_refused_with_the_remedy(tmp_path, policy):

@@ -1,16 +1,15 @@
-"""What the training stages share: arguments, progress, metrics, and the check that weights moved."""
+"""What the training stages share: arguments, and the check that weights moved."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from sampling.engine.run_dir import RunDirError, read_metrics, read_progress
+from sampling.engine.run_dir import RunDirError, read_metrics
 from tests.training.pipeline.runs import stage_dir
 from training.pipeline import arguments, trainers
 from training.pipeline.arguments import training_arguments
-from training.pipeline.trainers import Reporter, Stage, WeightWatch, final_loss
+from training.pipeline.trainers import Stage, WeightWatch
 from training.recipe import Dpo
 
 
@@ -51,39 +50,9 @@ def test_nothing_is_sent_anywhere_and_no_pickle_is_saved(stage):
     assert told["save_strategy"] == "no"
 
 
-def log(reporter, step, **logs):
-    reporter.on_log(None, SimpleNamespace(is_world_process_zero=True, global_step=step), None, logs=logs)
-
-
-def test_the_metrics_hold_each_step_once_without_the_last_log_that_repeats_it(stage):
-    reporter = Reporter(stage)
-    log(reporter, 1, loss="0.7", learning_rate=1e-5, epoch=0.5)
-    log(reporter, 2, loss=0.6, learning_rate=1e-6, epoch=1.0)
-    log(reporter, 2, train_runtime=3.0, train_loss=0.65, epoch=1.0)
-    assert read_metrics(stage.run_dir) == [
-        {"step": 1, "loss": 0.7, "learning_rate": 1e-5},
-        {"step": 2, "loss": 0.6, "learning_rate": 1e-6},
-    ]
-    assert stage.losses == [0.7, 0.6]
-
-
-def test_the_progress_counts_steps(stage):
-    reporter = Reporter(stage)
-    reporter.on_train_begin(None, SimpleNamespace(is_world_process_zero=True, max_steps=4), None)
-    reporter.on_step_end(None, SimpleNamespace(is_world_process_zero=True, global_step=4), None)
-    seen = read_progress(stage.run_dir)
-    assert (seen["done"], seen["total"], seen["unit"], seen["phase"]) == (4, 4, "steps", "training")
-
-
 def test_a_stage_that_starts_again_takes_away_what_the_last_attempt_logged(stage):
     (stage.run_dir / "metrics.jsonl").write_text(json.dumps({"step": 9}) + "\n")
     assert read_metrics(Stage.start(stage.run_dir).run_dir) == []
-
-
-def test_the_final_loss_is_the_mean_of_the_last_fifth():
-    # Of ten steps the last two: (0.2 + 0.4) / 2.
-    assert final_loss([0.7] * 8 + [0.2, 0.4]) == pytest.approx(0.3)
-    assert final_loss([0.7]) == 0.7
 
 
 def test_the_share_of_weights_that_moved_is_what_survives_storing():

@@ -9,57 +9,103 @@ from django.db import OperationalError, connection
 
 from sampling.long_tasks import TaskState
 from sampling.models import ModelRole, ModelVersion
-from tests.training.rounds import make_prompt, order, told
+from tests.training.rounds import ALL_STAGES, RECIPE, make_demonstrations, make_snapshot, order, told
 from training import actions
-from training.models import StageKind, StageState, TrainingRound
-from training.running import execution, round_data
+from training.models import StageState, TrainingRound
+from training.running import execution
 
 pytestmark = pytest.mark.django_db
-ALL = [kind.value for kind in StageKind]
 
 
 def stage_of(round, kind):
     return round.stages.get(kind=kind)
 
 
-def rows(path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+def inputs_of(round, kind):
+    return json.loads((stage_of(round, kind).run_dir / "stage.json").read_text())["inputs"]
 
 
 def test_a_round_runs_its_stages_once_and_in_order_and_finishes(round):
     actions.execute_round(round=round)
     assert (round.state, round.failure) == (TaskState.FINISHED, "")
-    assert told(round, "started") == told(round, "ended") == ALL
+    assert told(round, "started") == told(round, "ended") == ALL_STAGES
     assert {stage.state for stage in round.stages.all()} == {StageState.FINISHED}
     assert stage_of(round, "dpo").result["final_loss"] == 0.41
     assert all(stage.seconds is not None for stage in round.stages.all())
 
 
-def test_each_stage_reads_what_an_earlier_one_wrote(round, policy):
+def test_each_stage_reads_what_an_earlier_one_wrote(round, policy, settings):
     actions.execute_round(round=round)
 
     def inputs(kind):
-        return json.loads((stage_of(round, kind).run_dir / "stage.json").read_text())["inputs"]
+        return inputs_of(round, kind)
 
     def left_by(kind, name="checkpoint"):
         return str(stage_of(round, kind).run_dir / name)
 
-    data = round.run_dir / "data"
-    assert inputs("reward_model") == {
+    data, caches = round.run_dir / "data", str(settings.VAR_DIR / "caches")
+    train, held_out = str(data / "all" / "train.jsonl"), str(data / "all" / "eval.jsonl")
+    assert inputs("check") == {
         "policy": policy.location,
-        "pairs_train": str(data / "train.jsonl"),
-        "pairs_eval": str(data / "eval.jsonl"),
+        "demonstrations": "",
+        "held_out_demonstrations": "",
+        "pairs": {"all": str(data / "all")},
+        "prompts_train": str(data / "prompts_train.jsonl"),
+        "prompts_eval": str(data / "prompts_eval.jsonl"),
     }
+    assert inputs("reward_model") == {
+        "policy": policy.location, "pairs_train": train, "pairs_eval": held_out, "rivals": [], "caches": caches,
+    }  # fmt: skip
+    assert inputs("judge_model") == {
+        "policy": policy.location, "pairs_train": held_out, "pairs_eval": train, "rivals": [],
+    }  # fmt: skip
     assert inputs("rejection_sampling")["reward"] == left_by("reward_model")
     assert inputs("rejection_sampling")["prompts"] == str(data / "prompts_train.jsonl")
     assert inputs("sft") == {"policy": policy.location, "rows": left_by("rejection_sampling", "kept.jsonl")}
-    assert inputs("dpo") == {"policy": left_by("sft"), "pairs_train": str(data / "train.jsonl")}
+    assert inputs("dpo") == {"policy": left_by("sft"), "pairs_train": train, "caches": caches}
     assert inputs("evaluate") == {
         "policy_new": left_by("dpo"),
         "policy_old": policy.location,
-        "reward": left_by("reward_model"),
+        "policy_base": policy.location,
+        "reward": left_by("judge_model"),
+        "reward_selector": left_by("reward_model"),
         "prompts": str(data / "prompts_eval.jsonl"),
+        "names": {"new": "r1-dpo", "old": "base", "base": "base"},
+        "earlier": [],
+        "caches": caches,
     }
+    assert inputs("harness") == {"policy_new": left_by("dpo"), "policy_old": policy.location, "caches": caches}
+
+
+def test_a_round_of_a_schedule_reads_what_the_rounds_before_it_left(round, policy):
+    first = actions.execute_round(round=round)
+    second = actions.launch_round(
+        name="r2", base_policy=first.policy, snapshot=make_snapshot("july"), recipe=RECIPE, previous=first,
+        changes={"rejection_sampling": {"pool": "all_rounds"}, "sft": {"start_from": "base"}}, enqueue=False,
+    )  # fmt: skip
+    actions.execute_round(round=second)
+    assert second.failure == ""
+    assert inputs_of(second, "reward_model")["rivals"] == [str(stage_of(first, "reward_model").run_dir / "checkpoint")]
+    assert inputs_of(second, "rejection_sampling")["pool"] == [str(second.run_dir / "data" / "pool" / "0001.jsonl")]
+    assert inputs_of(second, "rejection_sampling")["policy"] == first.policy.location
+    assert inputs_of(second, "sft")["policy"] == policy.location
+    assert inputs_of(second, "evaluate")["policy_base"] == policy.location
+    assert inputs_of(second, "evaluate")["earlier"] == [str(stage_of(first, "evaluate").run_dir / "judged.jsonl")]
+    assert stage_of(second, "sft").model_version.parent == policy
+
+
+def test_a_round_with_demonstrations_learns_from_them_first(policy, snapshot, fake_stages, tmp_path):
+    learned = {"method": "full", "learning_rate": 1e-4, "epochs": 1, "batch": 4, "max_length": 64, "least_rows": 1}
+    round = actions.launch_round(
+        name="r1", base_policy=policy, snapshot=snapshot, recipe=RECIPE, changes={"demonstrations": learned},
+        demonstrations=make_demonstrations(tmp_path / "set.jsonl", "How?"), enqueue=False,
+    )  # fmt: skip
+    actions.execute_round(round=round)
+    assert round.failure == ""
+    assert told(round, "ended") == ["check", "demonstrations", *ALL_STAGES[1:]]
+    made = stage_of(round, "demonstrations").model_version
+    assert inputs_of(round, "rejection_sampling")["policy"] == made.location
+    assert stage_of(round, "sft").model_version.parent == made
 
 
 def test_checkpoints_become_model_versions_with_their_parents(round, policy):
@@ -106,8 +152,8 @@ def test_a_retry_goes_on_at_the_stage_that_failed(round):
     actions.retry_round(round=round)
     actions.execute_round(round=round)
     assert round.state == TaskState.FINISHED
-    assert told(round, "started") == [*ALL[:2], "sft", *ALL[2:]]
-    assert told(round, "ended") == ALL
+    assert told(round, "started") == [*ALL_STAGES[:5], "sft", *ALL_STAGES[5:]]
+    assert told(round, "ended") == ALL_STAGES
     assert stage_of(round, "sft").attempts == 2
     assert stage_of(round, "sft").failure == ""
 
@@ -134,7 +180,7 @@ def test_a_result_that_no_worker_saw_is_kept_and_its_stage_not_run_again(round):
     round.refresh_from_db()
     actions.execute_round(round=round)
     assert round.state == TaskState.FINISHED
-    assert told(round, "started") == ALL
+    assert told(round, "started") == ALL_STAGES
     assert stage_of(round, "dpo").model_version.name == "r1-dpo"
 
 
@@ -144,7 +190,7 @@ def test_a_result_for_another_seed_is_not_taken_for_this_ones(round):
     TrainingRound.objects.filter(pk=round.pk).update(state=TaskState.QUEUED, seed=18)
     round.refresh_from_db()
     actions.execute_round(round=round)
-    assert told(round, "started") == [*ALL, "evaluate"]
+    assert told(round, "started") == [*ALL_STAGES, "evaluate"]
 
 
 def test_a_base_policy_that_is_gone_fails_the_round_before_any_program_starts(round, policy):
@@ -160,25 +206,25 @@ def test_a_base_policy_that_is_gone_fails_the_round_before_any_program_starts(ro
 def test_a_cancelled_round_stops_its_program_and_keeps_what_is_finished(round):
     order(round, rejection_sampling="hang")
     worker = _in_thread(round)
-    _until(lambda: told(round, "started") == ALL[:2])
+    _until(lambda: told(round, "started") == ALL_STAGES[:4])
     actions.cancel_round(round=TrainingRound.objects.get(pk=round.pk))
     worker.join(timeout=20)
     round.refresh_from_db()
     assert round.state == TaskState.CANCELLED
     states = [stage.state for stage in round.stages.order_by("position")]
-    assert states == ["finished", "cancelled", "pending", "pending", "pending"]
+    assert states == ["finished"] * 3 + ["cancelled"] + ["pending"] * 4
     order(round)
     actions.retry_round(round=round)
     actions.execute_round(round=round)
     assert round.state == TaskState.FINISHED
-    assert told(round, "ended") == ALL
+    assert told(round, "ended") == ALL_STAGES
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_lost_its_claim_stops_and_writes_nothing_more(round):
     order(round, reward_model="hang once")
     worker = _in_thread(round)
-    _until(lambda: told(round, "started") == ALL[:1])
+    _until(lambda: told(round, "started") == ALL_STAGES[:2])
     other = TrainingRound.objects.get(pk=round.pk)
     other.put_back()  # as the reaper does
     worker.join(timeout=20)
@@ -186,7 +232,7 @@ def test_a_worker_that_lost_its_claim_stops_and_writes_nothing_more(round):
     assert other.state == TaskState.QUEUED
     actions.execute_round(round=other)
     assert other.state == TaskState.FINISHED
-    assert told(round, "ended") == ALL
+    assert told(round, "ended") == ALL_STAGES
 
 
 def test_a_worker_that_ends_hands_its_round_back_and_the_next_one_goes_on(round, worker_stopping):
@@ -201,7 +247,7 @@ def test_a_worker_that_ends_hands_its_round_back_and_the_next_one_goes_on(round,
     worker_stopping.clear()
     actions.execute_round(round=round)
     assert (round.state, round.attempt) == (TaskState.FINISHED, 1)
-    assert told(round, "ended") == ALL
+    assert told(round, "ended") == ALL_STAGES
     assert stage_of(round, "sft").attempts == 1
 
 
@@ -221,7 +267,7 @@ def test_a_worker_that_ends_while_it_hashes_runs_no_stage_twice(round, worker_st
     worker_stopping.clear()
     actions.execute_round(round=round)
     assert round.state == TaskState.FINISHED
-    assert told(round, "started") == ALL
+    assert told(round, "started") == ALL_STAGES
 
 
 def test_a_full_disk_under_the_database_fails_the_round_in_words(round, monkeypatch):
@@ -236,35 +282,11 @@ def test_a_full_disk_under_the_database_fails_the_round_in_words(round, monkeypa
     assert (round.state, round.failure) == (TaskState.FAILED, "The database's disk is full. Free space, then retry.")
 
 
-def test_eval_prompts_reach_no_training_file(round, snapshot):
-    # Another set's train prompt that is, word for word, an eval prompt of the snapshot's own set.
-    eval_prompt = snapshot.judgments.filter(comparison__prompt__split="eval").first().comparison.prompt
-    twin = snapshot.judgments.filter(comparison__prompt__split="train").first().comparison.prompt
-    other_set = make_prompt("Other?", split="train", prompt_set="Others").prompt_set
-    type(twin).objects.filter(pk=twin.pk).update(prompt_set=other_set, content_hash=eval_prompt.content_hash)
-    data = round_data.write_data(round=round)
-    trained = {row["id"] for row in rows(data / "prompts_train.jsonl")}
-    held_out = {row["id"] for row in rows(data / "prompts_eval.jsonl")}
-    pairs = {row["prompt_id"] for row in rows(data / "train.jsonl")}
-    assert str(eval_prompt.pk) in held_out
-    assert str(twin.pk) not in trained | pairs
-    assert not held_out & (trained | pairs)
-    assert len(held_out) == 5  # four judged, and one of the same set that was not
-    assert len(pairs) == 15
-
-
-def test_the_data_is_written_once(round):
-    data = round_data.write_data(round=round)
-    before = (data / "train.jsonl").stat().st_ino
-    assert round_data.write_data(round=round) == data
-    assert (data / "train.jsonl").stat().st_ino == before
-
-
 def test_a_full_disk_fails_the_round_with_the_remedy(round, monkeypatch):
-    def full(**_):
+    def full(*_):
         raise OSError(28, "No space left on device", "train.jsonl")
 
-    monkeypatch.setattr("annotation.datasets.exports.write_export", full)
+    monkeypatch.setattr("annotation.datasets.exports.verified_comparisons", full)
     actions.execute_round(round=round)
     assert round.state == TaskState.FAILED
     assert "The disk is full" in round.failure

@@ -9,52 +9,144 @@ from training.models import StageKind
 from training.running import round_plan
 
 DIRECTORY = Path("/rounds/1")
+RECIPE = {
+    "reward_model": {"judges": "people"},
+    "judge_model": {"judges": "all"},
+    "rejection_sampling": {"pool": "all_rounds"},
+    "sft": {"start_from": "previous"},
+    "dpo": {"judges": "all"},
+}
 
 
-def places(*kinds: StageKind) -> round_plan.Places:
+def places(*kinds: StageKind, **more) -> round_plan.Places:
     return round_plan.Places(
         base_policy="/models/base",
+        schedule_base="/models/first",
         data=DIRECTORY / "data",
+        caches=Path("/caches"),
         run_dirs={kind: DIRECTORY / kind.value for kind in kinds},
+        **more,
     )
 
 
-def test_a_recipe_may_leave_out_stages():
-    assert round_plan.kinds_of({"name": "x", "dpo": {"beta": 0.1}}) == [StageKind.DPO]
+def inputs(kind: StageKind, there: round_plan.Places, recipe=RECIPE):
+    return round_plan.inputs_of(kind, there, recipe)
+
+
+def test_a_recipe_may_leave_out_stages_but_not_the_check():
+    assert round_plan.kinds_of({"name": "x", "dpo": {"beta": 0.1}}) == [StageKind.CHECK, StageKind.DPO]
 
 
 def test_the_order_is_the_rounds_whatever_the_recipes_is():
     recipe = {"evaluate": {"n": 1}, "dpo": {"beta": 0.1}, "reward_model": {"epochs": 1}, "gate": {}}
-    assert round_plan.kinds_of(recipe) == [StageKind.REWARD_MODEL, StageKind.DPO, StageKind.EVALUATE]
+    assert round_plan.kinds_of(recipe) == [
+        StageKind.CHECK, StageKind.REWARD_MODEL, StageKind.DPO, StageKind.EVALUATE,
+    ]  # fmt: skip
 
 
 def test_dpo_alone_starts_from_the_base_policy():
-    assert round_plan.inputs_of(StageKind.DPO, places(StageKind.DPO))["policy"] == "/models/base"
+    assert inputs(StageKind.DPO, places(StageKind.DPO))["policy"] == "/models/base"
+
+
+def test_dpo_starts_from_what_rejection_sampling_made():
+    assert inputs(StageKind.DPO, places(StageKind.SFT, StageKind.DPO))["policy"] == "/rounds/1/sft/checkpoint"
+
+
+def test_after_demonstrations_all_that_follows_starts_from_what_they_made():
+    there = places(*StageKind)
+    learned = "/rounds/1/demonstrations/checkpoint"
+    assert inputs(StageKind.DEMONSTRATIONS, there)["policy"] == "/models/base"
+    for kind in (StageKind.REWARD_MODEL, StageKind.JUDGE_MODEL, StageKind.REJECTION_SAMPLING, StageKind.SFT):
+        assert inputs(kind, there)["policy"] == learned
+
+
+def test_fine_tuning_starts_from_the_schedules_base_where_the_recipe_says_so():
+    there = places(StageKind.REJECTION_SAMPLING, StageKind.SFT)
+    assert inputs(StageKind.SFT, there, {"sft": {"start_from": "base"}})["policy"] == "/models/first"
+    assert inputs(StageKind.SFT, there)["policy"] == "/models/base"
 
 
 def test_without_dpo_the_new_policy_is_the_fine_tuned_one():
     there = places(StageKind.SFT, StageKind.EVALUATE)
-    assert round_plan.inputs_of(StageKind.EVALUATE, there)["policy_new"] == "/rounds/1/sft/checkpoint"
+    assert inputs(StageKind.EVALUATE, there)["policy_new"] == "/rounds/1/sft/checkpoint"
+    assert inputs(StageKind.EVALUATE, there)["policy_base"] == "/models/first"
 
 
 def test_an_evaluation_without_a_reward_model_is_told_of_none():
-    assert "reward" not in round_plan.inputs_of(StageKind.EVALUATE, places(StageKind.DPO, StageKind.EVALUATE))
+    assert (
+        not {"reward", "reward_selector"} & inputs(StageKind.EVALUATE, places(StageKind.DPO, StageKind.EVALUATE)).keys()
+    )
+
+
+def test_an_evaluation_is_told_apart_the_reward_model_that_selected_and_the_one_that_did_not():
+    own = "/rounds/1/reward_model/checkpoint"
+    kinds = (StageKind.REWARD_MODEL, StageKind.EVALUATE)
+
+    def told(*kinds, best):
+        read = inputs(StageKind.EVALUATE, places(*kinds, rewards=("/r/1", "/r/2"), best_reward=best))
+        return read["reward_selector"], read["reward"]
+
+    assert told(*kinds, best=own) == (own, "/r/2")  # the newest of the others
+    assert told(*kinds, best="/r/2") == ("/r/2", own)
+    assert told(*kinds, StageKind.JUDGE_MODEL, best=own) == (own, "/rounds/1/judge_model/checkpoint")
+
+
+def test_each_stage_reads_the_pairs_of_the_judges_that_it_counts():
+    there = places(*StageKind)
+    assert round_plan.judges_in(RECIPE) == ["all", "people"]
+    assert inputs(StageKind.REWARD_MODEL, there)["pairs_train"] == "/rounds/1/data/people/train.jsonl"
+    assert inputs(StageKind.DPO, there)["pairs_train"] == "/rounds/1/data/all/train.jsonl"
+    assert inputs(StageKind.CHECK, there)["pairs"] == {
+        "all": "/rounds/1/data/all", "people": "/rounds/1/data/people",
+    }  # fmt: skip
+
+
+def test_the_judge_model_learns_from_what_the_reward_model_is_measured_on():
+    read = inputs(StageKind.JUDGE_MODEL, places(*StageKind))
+    assert read["pairs_train"] == "/rounds/1/data/all/eval.jsonl"
+    assert read["pairs_eval"] == "/rounds/1/data/all/train.jsonl"
+
+
+def test_earlier_candidates_are_read_only_where_the_recipe_pools_them():
+    there = places(*StageKind, pool=("/rounds/1/data/pool/0001.jsonl",))
+    assert inputs(StageKind.REJECTION_SAMPLING, there)["pool"] == ["/rounds/1/data/pool/0001.jsonl"]
+    assert inputs(StageKind.REJECTION_SAMPLING, there, {"rejection_sampling": {"pool": "this_round"}})["pool"] == []
+
+
+def test_demonstrations_are_read_without_what_is_held_out_and_are_none_where_no_set_was_given():
+    given = places(*StageKind, demonstrations="/sets/1.jsonl")
+    assert inputs(StageKind.DEMONSTRATIONS, given)["rows"] == "/rounds/1/data/demonstrations.jsonl"
+    assert inputs(StageKind.DEMONSTRATIONS, places(*StageKind))["rows"] == ""
+    assert inputs(StageKind.CHECK, places(*StageKind))["demonstrations"] == ""
 
 
 @pytest.mark.parametrize("kind", StageKind)
 def test_what_is_held_out_reaches_only_what_measures(kind):
-    read = round_plan.inputs_of(kind, places(*StageKind)).values()
-    held_out = [path for path in read if "eval.jsonl" in path]
-    assert bool(held_out) == (kind in (StageKind.REWARD_MODEL, StageKind.EVALUATE))
+    there = places(*StageKind, demonstrations="/sets/1.jsonl", pool=("/rounds/1/data/pool/0001.jsonl",))
+    held_out = [path for path in inputs(kind, there).values() if isinstance(path, str) and "eval.jsonl" in path]
+    measuring = (StageKind.CHECK, StageKind.REWARD_MODEL, StageKind.JUDGE_MODEL, StageKind.EVALUATE)
+    assert bool(held_out) == (kind in measuring)
 
 
-def test_a_stage_that_trains_is_launched_by_accelerate_and_one_that_samples_is_not():
-    training = round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=False)
+def test_a_stage_is_told_its_section_and_the_check_the_whole_recipe(settings):
+    settings.TRACKERS = ["trackio"]
+    told = round_plan.stage_file(StageKind.DPO, recipe=RECIPE, seed=17, places=places(*StageKind))
+    assert (told["recipe"], told["seed"], told["trackers"]) == (RECIPE["dpo"], 17, ["trackio"])
+    assert round_plan.stage_file(StageKind.CHECK, recipe=RECIPE, seed=17, places=places())["recipe"] == RECIPE
+
+
+@pytest.mark.parametrize("kind", round_plan.LAUNCHED_BY_ACCELERATE)
+def test_a_stage_that_trains_is_launched_by_accelerate(kind):
+    training = round_plan.program_of(kind, DIRECTORY, has_gpu=False)
     assert training[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
     assert "--cpu" not in training  # it would bind every thread to one core
-    assert training[-4:] == ["-m", "training.pipeline.dpo", "--run-dir", "/rounds/1"]
-    sampling = round_plan.program_of(StageKind.EVALUATE, DIRECTORY, has_gpu=False)
-    assert sampling == [sys.executable, "-m", "training.pipeline.evaluate", "--run-dir", "/rounds/1"]
+    assert training[-4:] == ["-m", f"training.pipeline.{kind}", "--run-dir", "/rounds/1"]
+
+
+@pytest.mark.parametrize("kind", sorted(set(StageKind) - round_plan.LAUNCHED_BY_ACCELERATE))
+def test_a_stage_that_trains_nothing_is_started_as_it_is(kind):
+    program = round_plan.program_of(kind, DIRECTORY, has_gpu=False)
+    assert program == [sys.executable, "-m", f"training.pipeline.{kind}", "--run-dir", "/rounds/1"]
 
 
 def test_a_machine_with_a_gpu_does_not_train_on_its_cpu():
@@ -68,5 +160,11 @@ def test_the_programs_run_on_the_device_that_the_packages_were_chosen_for(settin
 
 
 def test_the_models_of_a_round_are_called_after_it():
-    names = [round_plan.model_name("r1", kind) for kind in StageKind]
-    assert names == ["r1-reward", None, "r1-sft", "r1-dpo", None]
+    names = {kind: name for kind in StageKind if (name := round_plan.model_name("r1", kind))}
+    assert names == {
+        StageKind.DEMONSTRATIONS: "r1-demonstrations",
+        StageKind.REWARD_MODEL: "r1-reward",
+        StageKind.JUDGE_MODEL: "r1-judge",
+        StageKind.SFT: "r1-sft",
+        StageKind.DPO: "r1-dpo",
+    }

@@ -25,11 +25,15 @@ def test_a_stage_without_metrics_has_no_charts():
     assert charts.charts_of([{"step": 1, "loss": None}]) == []
 
 
-def test_the_win_rates_picture_is_to_scale():
-    drawn = charts.interval(0.5, 0.6, 0.75)
-    assert (drawn.low, drawn.value, drawn.high, drawn.width) == (150, 180, 225, 75)
-    assert drawn.description == "60%, 95 % interval 50% to 75%; one half is a draw"
+def test_rounds_are_laid_over_each_other_metric_by_metric():
+    rows = [{"step": 1, "loss": 0.69, "logps/chosen": -60}]
+    drawn = charts.overlaid({"r1": rows, "r2": [{"step": 2, "loss": 0.5}], "r3": []})
+    assert [(chart.title, [line.label for line in chart.lines]) for chart in drawn] == [
+        ("Loss: train", ["r1", "r2"]),
+        ("Log-probability: chosen", ["r1"]),
+    ]
 
 
-def test_a_win_rate_that_was_not_measured_has_no_picture():
-    assert charts.interval(None, 0.5, None) is None
+def test_a_round_has_one_colour_in_all_charts():
+    drawn = charts.overlaid({"r1": [], "r2": [{"step": 1, "loss": 0.5}]})
+    assert [line.colour for line in drawn[0].lines] == [2]

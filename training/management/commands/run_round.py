@@ -1,5 +1,7 @@
 """Runs a training round, here and now, without a worker."""
 
+import dataclasses
+import json
 import time
 import uuid
 from argparse import ArgumentParser
@@ -16,7 +18,10 @@ from sampling.long_tasks import TaskState
 from sampling.management.commands.register_model import model_named
 from sampling.management.progress import ShellCommand, advance, bar
 from training import actions
-from training.models import Stage, TrainingRound
+from training import recipe as recipes
+from training.launching import check_table, checking, launch_checks
+from training.launching.asked import Asked
+from training.models import DemonstrationSet, Stage, TrainingRound
 from training.watching import figures
 
 
@@ -44,23 +49,53 @@ class StageBars:
             self.bar = None
 
 
+class CheckBar:
+    """The bar of a check."""
+
+    def __init__(self) -> None:
+        self.bar = bar(total=None, unit="row", phase="check of the data")
+
+    def show(self, progress: dict[str, Any]) -> None:
+        if progress.get("total"):
+            advance(self.bar, int(progress.get("done") or 0), total=int(progress["total"]))
+
+    def close(self) -> None:
+        self.bar.close()
+
+
 class Command(ShellCommand):
     help = "Train a better policy from a snapshot. Ctrl-C keeps finished stages; --resume goes on with the rest."
-    example = "manage.py run_round --name r1 --base smollm2 --snapshot june --recipe demo"
+    example = "manage.py run_round --name r1 --base smollm2 --snapshot june --recipe demo --set dpo.beta=0.2"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--name", required=True, help="name of the round; its models are called after it")
-        parser.add_argument("--base", help="name of the policy to start from")
+        parser.add_argument("--base", help="name of the policy to start from (default: what --previous made)")
         parser.add_argument("--snapshot", help="name of the snapshot to learn from")
         parser.add_argument("--project", help="its project, where two projects have a snapshot of that name")
-        parser.add_argument("--recipe", default="demo", help="a recipe's name, or a TOML file (default: demo)")
+        parser.add_argument("--recipe", help="a recipe's name, or a TOML file (default: that of --previous, or demo)")
+        parser.add_argument(
+            "--set", action="append", default=[], dest="changes", metavar="SECTION.KEY=VALUE",
+            help="change a value of the recipe; may be given more than once",
+        )  # fmt: skip
+        parser.add_argument("--previous", metavar="ROUND", help="the round of the schedule that this one follows")
+        parser.add_argument("--demonstrations", metavar="SET", help="what a recipe with that stage learns from first")
         parser.add_argument("--seed", type=int, default=17, help="default 17")
+        parser.add_argument("--check-only", action="store_true", help="check the data, say what would be done, and end")
         parser.add_argument(
             "--resume", action="store_true", help="go on with the round of that name, unless it is finished or running"
         )
 
-    def handle(self, *, name: str, resume: bool, **options: Any) -> None:
-        round = self._earlier(name) if resume else self._new(name, **options)
+    def handle(self, *, name: str, resume: bool, check_only: bool = False, **options: Any) -> None:
+        if resume:
+            round = self._earlier(name)
+        else:
+            if not check_only and (problem := launch_checks.name_problem(name, [])):
+                raise CommandError(problem)
+            asked = asked_for(**options)
+            self._check(asked)
+            if check_only:
+                return
+            round = self._new(name, asked, seed=options["seed"])
         started = time.monotonic()
         bars = StageBars()
         try:
@@ -74,17 +109,33 @@ class Command(ShellCommand):
             bars.close()
         self._say_how_it_ended(round, time.monotonic() - started)
 
-    def _new(
-        self, name: str, *, base: str | None, snapshot: str | None, project: str | None, recipe: str, seed: int, **_
-    ) -> TrainingRound:
-        if not base or not snapshot:
-            raise CommandError("Give --base and --snapshot for a new round, or --resume to go on with an earlier one.")
+    def _check(self, asked: Asked) -> None:
+        """Check the data before anything is spent, and say what was found; refuse as the form would."""
+        progress = CheckBar()
+        try:
+            check = actions.requested_check(asked=asked, again=True, enqueue=False)
+            actions.execute_check(check=check, on_progress=progress.show)
+            while not check.is_over:  # a worker was quicker
+                time.sleep(0.5)
+                check.refresh_from_db()
+                progress.show({"done": check.done, "total": check.total})
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
+        except KeyboardInterrupt:
+            raise CommandError("Cancelled. Nothing was launched.") from None
+        finally:
+            progress.close()
+        self.stderr.write(check_table.table_of(check, asked))
+        if problems := checking.problems_in(check):
+            raise CommandError(" ".join(problems.values()))
+        if check.state == TaskState.FAILED:
+            raise CommandError(f"The data could not be checked. {check.failure}")
+
+    def _new(self, name: str, asked: Asked, *, seed: int) -> TrainingRound:
         try:
             return actions.launch_round(
                 name=name,
-                base_policy=model_named(base),
-                snapshot=snapshot_named(snapshot, project=project),
-                recipe=recipe,
+                **{field.name: getattr(asked, field.name) for field in dataclasses.fields(asked)},
                 seed=seed,
                 request_key=uuid.uuid4(),
                 enqueue=False,  # this process does the work
@@ -114,6 +165,57 @@ class Command(ShellCommand):
         rate = figures.proportion(round.evaluation, "win_rate", "win_rate_low", "win_rate_high")
         gate = (round.gate_report or {}).get("reason", "")
         self.stdout.write(f'Round "{round}" finished in {duration(seconds)}: {made}, win rate {rate}. {gate}'.rstrip())
+
+
+def asked_for(
+    *,
+    base: str | None,
+    snapshot: str | None,
+    project: str | None,
+    recipe: str | None,
+    changes: list[str],
+    previous: str | None,
+    demonstrations: str | None,
+    **_: Any,
+) -> Asked:
+    """What the options name; an error that lists what there is where a name is wrong."""
+    follows = row_named(TrainingRound, previous, "round") if previous else None
+    policy = model_named(base) if base else follows.policy if follows else None
+    if policy is None or not snapshot:
+        raise CommandError("Give --base and --snapshot for a new round, or --resume to go on with an earlier one.")
+    try:
+        return Asked(
+            base_policy=policy,
+            snapshot=snapshot_named(snapshot, project=project),
+            recipe=recipe or (follows.recipe_name if follows else "demo"),
+            changes=recipes.read_changes("\n".join(map(as_toml, changes))),
+            previous=follows,
+            demonstrations=row_named(DemonstrationSet, demonstrations, "set of demonstrations")
+            if demonstrations
+            else None,
+        )
+    except recipes.RecipeError as error:
+        raise CommandError(str(error)) from None
+
+
+def as_toml(change: str) -> str:
+    """A bare word is text: a shell takes the quotes away, and --set dpo.loss=ipo is meant so."""
+    key, equals, value = change.partition("=")
+    if not equals or not key.strip():
+        raise CommandError(f'--set {change}: write SECTION.KEY=VALUE, such as "dpo.beta=0.2".')
+    try:
+        recipes.read_changes(f"value = {value}")
+    except recipes.RecipeError:
+        return f"{key} = {json.dumps(value)}"
+    return f"{key} = {value}"
+
+
+def row_named(model: type[TrainingRound | DemonstrationSet], name: str, what: str) -> Any:
+    found = model.objects.filter(name=name).first()
+    if found is None:
+        there = ", ".join(model.objects.values_list("name", flat=True)[:20]) or "none yet"
+        raise CommandError(f'There is no {what} "{name}". There are: {there}.')
+    return found
 
 
 def snapshot_named(name: str, *, project: str | None) -> DatasetSnapshot:

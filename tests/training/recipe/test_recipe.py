@@ -17,19 +17,10 @@ max_length = 512
 """
 REWARD_MODEL = DPO.replace("[dpo]", "[reward_model]")
 SFT = DPO.replace("[dpo]", "[sft]")
+JUDGE_MODEL = DPO.replace("[dpo]", "[judge_model]")
 REJECTION_SAMPLING = "\n[rejection_sampling]\ncandidates = 8\nmax_tokens = 64\n"
-EVALUATE = '\n[evaluate]\nmax_tokens = 64\njudge = "simulated"\n'
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in recipes.RECIPES.glob("*.toml")))
-def test_every_recipe_of_the_project_can_be_read_and_has_a_description(name):
-    recipe = load(name)
-    assert recipe.stages
-    assert recipe.description
-
-
-def test_the_demo_runs_the_standard_round_in_its_order():
-    assert load("demo").stages == ["reward_model", "rejection_sampling", "sft", "dpo", "evaluate"]
+EVALUATE = '\n[evaluate]\nmax_tokens = 64\njudges = ["simulated"]\n'
+GATE = "\n[gate]\nmin_win_rate_low = 0.5\n"
 
 
 def test_a_section_that_is_left_out_is_a_stage_that_is_not_run():
@@ -57,7 +48,7 @@ def test_the_resolved_recipe_survives_json_and_reads_back_the_same():
 
 
 def test_a_resolved_recipe_leaves_out_the_stages_that_are_not_run():
-    assert set(parse(DPO, "mine").resolved()) == {"name", "description", "dpo"}
+    assert set(parse(DPO, "mine").resolved()) == {"name", "description", "warning", "dpo"}
 
 
 def test_a_section_can_be_read_from_what_a_stage_is_told():
@@ -90,14 +81,14 @@ def test_an_unknown_section_is_refused_with_the_close_match():
         ('learning_rate = "5e-7"', "must be a number"),
         ("epochs = true", "must be a number"),
         ("batch = 1.5", "must be a whole number"),
-        ("method = 3", "must be one of 'full', 'lora'"),
+        ("method = 3", "must be one of 'full', 'lora', 'qlora'"),
         ("learning_rate = 0.0", "must be above 0"),
         ("learning_rate = -1e-5", "must be above 0"),
         ("learning_rate = nan", "must be a finite number"),
         ("epochs = inf", "must be a finite number"),
         ("batch = 0", "must be at least 1"),
         ("max_length = 4", "must be at least 16"),
-        ('method = "qlora"', "must be one of 'full', 'lora'"),
+        ('method = "adapters"', "must be one of 'full', 'lora', 'qlora'"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_file_stage_and_key(line, words):
@@ -123,25 +114,71 @@ def test_completions_that_leave_no_room_for_a_prompt_are_refused():
 
 
 @pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("micro_batch = 24", '"batch" is 64, which is no multiple of "micro_batch" (24)'),
+        ('method = "qlora"\nprecision = "fp32"', '"qlora", which computes in bf16'),
+        ('loss = "robust"', '"robust" needs one above 0'),
+        ("label_smoothing = 0.1", '"robust" needs one above 0'),
+        ('rounds = "3-1"', 'write "1", "1-4" or "5-"'),
+        ('rounds = "first"', 'write "1", "1-4" or "5-"'),
+        ('rounds = "0-4"', 'write "1", "1-4" or "5-"'),
+    ],
+)
+def test_values_that_are_impossible_together_are_refused_by_file_and_stage(line, words):
+    text = DPO.replace('method = "full"\n', "") if line.startswith("method") else DPO
+    message = refused(text + line)
+    assert message.startswith("mine.toml, [dpo]: ")
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("judges = []", "must name at least one"),
+        ('judges = ["simulated", "simulated"]', "each once"),
+        ('judges = "simulated"', "must be a list"),
+        ('judges = ["nobody"]', "must be one of 'simulated', 'reward_model', 'model'"),
+        ('judges = ["model"]', "name a registered policy"),
+        ('judges = ["simulated"]\njudge_policy = "base"', "name a registered policy"),
+    ],
+)
+def test_judges_that_cannot_be_are_refused(line, words):
+    assert words in refused(DPO + EVALUATE.replace('judges = ["simulated"]', line))
+
+
+def test_candidates_that_would_all_be_alike_are_refused():
+    text = REWARD_MODEL + REJECTION_SAMPLING + "temperatures = [0.0, 1.0]\n" + SFT
+    assert "at a temperature of 0 all candidates of a prompt are alike" in refused(text)
+    assert "must be at most 2" in refused(text.replace("0.0", "2.5"))
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         (REJECTION_SAMPLING + SFT, "[rejection_sampling] needs [reward_model]"),
         (REWARD_MODEL + REJECTION_SAMPLING, "[rejection_sampling] needs [sft]"),
         (SFT, "[sft] needs [rejection_sampling]"),
-        (REWARD_MODEL + EVALUATE, "[evaluate] needs [sft] or [dpo]"),
+        (REWARD_MODEL + EVALUATE, "[evaluate] needs [demonstrations] or [sft] or [dpo]"),
+        (REWARD_MODEL + "[harness]\n", "[harness] needs [demonstrations] or [sft] or [dpo]"),
+        (DPO + JUDGE_MODEL, "[judge_model] needs [evaluate]"),
         (DPO + "[gate]\nmin_win_rate = 0.5\n", "[gate] needs [evaluate]"),
         (DPO + EVALUATE.replace("simulated", "reward_model"), "no [reward_model] is trained"),
         (DPO + EVALUATE + "[gate]\n", "no condition"),
+        (DPO + EVALUATE + "[gate]\nmax_perplexity_ratio = 1.1\n", "only [harness] measures it"),
+        (DPO + EVALUATE + "[harness]\n[gate]\nmax_task_drop = 1.0\n", '"tasks" of [harness] is empty'),
         ("", "has no stage"),
+        ("[gate]\nmin_win_rate = 0.5\n", "has no stage"),
     ],
 )
 def test_sections_that_are_impossible_together_are_refused(text, words):
-    assert words in refused(text)
+    message = refused(text)
+    assert words in message
+    assert message.startswith("mine.toml")
 
 
 def test_the_same_sections_are_accepted_once_they_have_what_they_need():
-    text = REWARD_MODEL + REJECTION_SAMPLING + SFT + DPO + EVALUATE + "[gate]\nmin_win_rate_low = 0.5\n"
-    assert len(parse(text, "mine").stages) == 5
+    assert len(parse(REWARD_MODEL + REJECTION_SAMPLING + SFT + DPO + EVALUATE + GATE, "mine").stages) == 5
 
 
 def test_what_is_not_toml_is_refused_with_the_line():

@@ -1,4 +1,4 @@
-"""Launching rounds, cancelling them and trying them again. What a round does once it runs is in ``execution``."""
+"""Launching rounds, cancelling them and trying them again."""
 
 import uuid
 from collections.abc import Mapping
@@ -10,13 +10,11 @@ from django.db import IntegrityError, transaction
 from annotation.models import DatasetSnapshot
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion
-from training import recipe as recipes
-from training.launching import launch_checks
+from training.launching import checking, launch_checks
+from training.launching.asked import Asked
+from training.launching.launch_checks import Examined
 from training.models import DemonstrationSet, Stage, StageState, TrainingRound
 from training.running import round_plan
-from training.running.execution import execute_round
-
-__all__ = ["announce", "cancel_round", "execute_round", "launch_round", "retry_round", "settle_stages"]
 
 
 def launch_round(
@@ -36,36 +34,41 @@ def launch_round(
 ) -> TrainingRound:
     """A new round with its stages, queued; or, for a ``request_key`` that was seen before, the round it made.
 
-    ``recipe`` is the name of one in training/recipes, or a TOML file's path; ``changes`` are laid over it, by section.
-    ``previous`` is the round of the schedule that this one follows. Raises ValidationError with a message for each
-    field that a person must mend. With ``enqueue=False`` no worker is told: the caller executes it.
+    ``recipe`` is the name of one in training/recipes, or a TOML file's path, or "blank"; ``changes`` are laid over it,
+    by section. ``previous`` is the round of the schedule that this one follows. Raises ValidationError with a message
+    for each field that a person must mend, those that a finished check found too. With ``enqueue=False`` no worker is
+    told: the caller executes it.
     """
     if request_key and (known := TrainingRound.objects.filter(request_key=request_key).first()):
         return known
-    number = previous.number + 1 if previous else 1
-    schedule = _checked(
-        name=name, base_policy=base_policy, snapshot=snapshot, recipe=recipe, changes=changes, number=number
+    asked = Asked(
+        base_policy=base_policy,
+        snapshot=snapshot,
+        recipe=recipe,
+        changes=changes or {},
+        previous=previous,
+        demonstrations=demonstrations,
     )
-    resolved = schedule.of_round(number).resolved()
+    examined = _launchable(name, asked)
     try:
         with transaction.atomic():
             round = TrainingRound.objects.create(
                 name=name,
                 base_policy=base_policy,
                 snapshot=snapshot,
-                recipe_name=resolved["name"],
-                recipe=resolved,
-                schedule=schedule.resolved(),
-                changes=dict(changes or {}),
+                recipe_name=examined.resolved["name"],
+                recipe=examined.resolved,
+                schedule=examined.schedule.resolved(),
+                changes=dict(asked.changes),
                 seed=seed,
-                number=number,
+                number=asked.number,
                 previous=previous,
                 demonstrations=demonstrations,
                 cloned_from=cloned_from,
                 created_by=created_by,
                 request_key=request_key or uuid.uuid4(),
             )
-            kinds = round_plan.kinds_of(resolved)
+            kinds = round_plan.kinds_of(examined.resolved)
             Stage.objects.bulk_create(
                 Stage(round=round, kind=kind, position=position) for position, kind in enumerate(kinds, start=1)
             )
@@ -77,6 +80,19 @@ def launch_round(
             return known
         raise ValidationError({"name": launch_checks.name_taken(name)}) from None
     return round
+
+
+def _launchable(name: str, asked: Asked) -> Examined:
+    """What is asked for, understood; or a ValidationError that tells each field what is wrong with it."""
+    examined = launch_checks.examined(asked)
+    problems = dict(examined.problems)
+    if problem := launch_checks.name_problem(name, round_plan.kinds_of(examined.resolved)):
+        problems["name"] = problem
+    if not examined.problems:
+        problems |= checking.problems_in(checking.found(asked, examined.resolved))
+    if problems:
+        raise ValidationError(problems)
+    return examined
 
 
 def cancel_round(*, round: TrainingRound) -> TrainingRound:
@@ -115,32 +131,3 @@ def announce(round: TrainingRound) -> None:
 def _announce_on_commit(round: TrainingRound) -> None:
     # robust: a broker that is away must not take the page with it. The row is there, and the reaper announces it.
     transaction.on_commit(lambda: announce(round), robust=True)
-
-
-def _checked(
-    *,
-    name: str,
-    base_policy: ModelVersion,
-    snapshot: DatasetSnapshot,
-    recipe: str,
-    changes: Mapping[str, Any] | None,
-    number: int,
-) -> recipes.Recipe:
-    """The whole recipe; or a ValidationError that tells each field what is wrong with it."""
-    errors: dict[str, str] = {}
-    resolved: dict[str, Any] = {}
-    schedule = None
-    try:
-        schedule = recipes.load(recipe, changes)
-        resolved = schedule.of_round(number).resolved()
-    except recipes.RecipeError as error:
-        errors["recipe"] = str(error)
-    problems = {
-        "name": launch_checks.name_problem(name, round_plan.kinds_of(resolved)),
-        "base_policy": launch_checks.policy_problem(base_policy),
-        "snapshot": launch_checks.snapshot_problem(snapshot, resolved),
-    }
-    errors |= {field: problem for field, problem in problems.items() if problem}
-    if errors or schedule is None:
-        raise ValidationError(errors)
-    return schedule

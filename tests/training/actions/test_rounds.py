@@ -12,6 +12,7 @@ from sampling.models import ModelRole, ModelVersion
 from tests.training import rounds
 from training import actions
 from training.models import StageKind, StageState, TrainingRound
+from training.running import round_plan
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def errors_of(policy, snapshot, **more) -> dict[str, list[str]]:
 
 def test_a_launched_round_has_the_recipes_stages_in_order(policy, snapshot, announced):
     round = launch(policy, snapshot)
-    assert [stage.kind for stage in round.stages.order_by("position")] == list(StageKind)
+    assert [stage.kind for stage in round.stages.order_by("position")] == round_plan.kinds_of(round.recipe)
+    assert round.stages.earliest("position").kind == StageKind.CHECK
     assert {stage.state for stage in round.stages.all()} == {StageState.PENDING}
     assert round.state == TaskState.QUEUED
 

@@ -1,0 +1,53 @@
+"""A round's page in a browser: it stays where the reader is, and goes on by itself."""
+
+import pytest
+from django.urls import reverse
+
+from tests.training import rounds
+from tests.training.watching import written
+
+
+@pytest.fixture
+def running(tmp_path, settings):
+    """A round whose DPO is in the middle of its steps."""
+    settings.VAR_DIR = tmp_path / "var"
+    round = rounds.launch_for_tests("r1", rounds.make_policy(tmp_path / "policy"), rounds.make_snapshot())
+    written.run_stages(round, until="dpo")
+    return round
+
+
+def test_a_step_is_chosen_without_losing_the_place_and_stays_chosen(new_page, alice, running):
+    page = new_page(alice, running.get_absolute_url())
+    page.locator("#probes-title").scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 0
+    page.click("#probe-15")
+    page.wait_for_selector("text=At step 15 I say")
+    assert page.evaluate("scrollY") == before
+    assert page.url.endswith("?stage=dpo&probe=15")
+    with page.expect_response(lambda response: response.url.endswith("?stage=dpo&probe=15")):
+        pass  # the part asks again by itself
+    page.wait_for_selector("#probe-15[aria-current=true]")
+    assert page.is_visible("text=At step 15 I say")
+
+
+def test_the_page_moves_on_with_the_round(new_page, alice, running):
+    page = new_page(alice, running.get_absolute_url())
+    assert page.is_visible(".tabs [aria-current]:text-is('DPO')")
+    dpo = running.stages.get(kind="dpo")
+    dpo.round = running
+    dpo.move_to("pending")
+    written.finish_stage(dpo)
+    page.wait_for_selector(".pipeline-finished:has-text('DPO')")
+    page.wait_for_selector("text=At step 60 I say")
+
+
+def test_rounds_are_ticked_in_the_list_and_laid_side_by_side(new_page, alice, running, tmp_path):
+    other = rounds.launch_for_tests("r2", running.base_policy, running.snapshot)
+    page = new_page(alice, reverse("training:rounds"))
+    for name in ("r1", "r2"):
+        page.get_by_label(f"Choose {name}").check()
+    page.click("text=Side by side")
+    page.wait_for_selector("h1:text-is('Rounds side by side')")
+    assert f"round={other.pk}" in page.url
+    assert f"round={running.pk}" in page.url

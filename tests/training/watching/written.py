@@ -1,0 +1,228 @@
+"""Run directories as the programs leave them, written by hand: what the pages of a round are tested with."""
+
+import json
+import math
+from datetime import timedelta
+
+from django.utils import timezone
+
+from sampling.engine import run_dir as files
+from sampling.long_tasks import TaskState
+from training.models import Stage, StageKind, StageState
+
+PROMPTS = [
+    [{"role": "user", "content": question}]
+    for question in ("What is jam?", "Name a <b>bold</b> colour.", "How do tides work?", "Tell me a short story.")
+]
+LENGTHS = {"rows": 420, "min": 4, "median": 61, "p95": 190, "max": 640}
+RESULTS = {
+    StageKind.CHECK: {
+        "rows": 440,
+        "problems": [],
+        "warnings": ["12 of 40 eval prompts have no reference answer."],
+        "tokenizer": {
+            "chat_template": True, "assistant_mask": True, "end_token": "<|im_end|>", "ends_with_end_token": True,
+        },
+        "lengths": {
+            name: LENGTHS | {"histogram": [[32, 90], [64, 140], [128, 120], [256, 58], [512, 10], [1024, 2]]}
+            for name in ("prompt", "completion", "conversation")
+        },
+        "stages": {
+            "reward_model": {
+                "rows": 388, "dropped": {"too_long": 7, "identical": 5}, "steps": 98, "warmup_steps": 5, "batch": 4,
+                "micro_batch": 2, "accumulation": 2,
+            },
+            "dpo": {
+                "rows": 380, "dropped": {"too_long": 20}, "steps": 95, "warmup_steps": 5, "batch": 512,
+                "micro_batch": 8, "accumulation": 64,
+            },
+        },
+        "memory_bytes": 3_200_000_000,
+        "memory_free_bytes": 14_000_000_000,
+    },
+    StageKind.REWARD_MODEL: {
+        "pairs_train": 388, "pairs_eval": 96, "dropped": {"too_long": 7, "identical": 5},
+        "dropped_eval": {"too_long": 1},
+        "accuracy": 0.68, "accuracy_low": 0.58, "accuracy_high": 0.77, "first_loss": 0.7, "final_loss": 0.55,
+        "by_strength": [
+            {"strength": "significantly_better", "pairs": 20, "accuracy": 0.9, "low": 0.74, "high": 1.0},
+            {"strength": "better", "pairs": 34, "accuracy": 0.7, "low": 0.55, "high": 0.83},
+            {"strength": "slightly_better", "pairs": 30, "accuracy": 0.6, "low": 0.43, "high": 0.76},
+            {"strength": "negligibly_better", "pairs": 12, "accuracy": 0.5, "low": 0.22, "high": 0.78},
+        ],
+        "length_baseline": {"accuracy": 0.61, "low": 0.51, "high": 0.7},
+        "best": "/data/rounds/older/2-reward_model/checkpoint",
+        "best_is_new": False,
+        "rivals": [
+            {"location": "/data/rounds/older/2-reward_model/checkpoint", "accuracy": 0.71, "low": 0.6, "high": 0.8},
+        ],
+    },
+    StageKind.REJECTION_SAMPLING: {
+        "prompts": 200, "candidates": 1600, "kept": 171, "dropped": {"all_alike": 24, "unfinished": 5},
+        "mean_score_all": 0.11, "mean_score_kept": 0.84, "temperature": 1.2, "from_earlier_rounds": 37,
+        "scores_cached": 812,
+        "sweep": [
+            {"temperature": 0.8, "mean_best_score": 0.61, "mean_score": 0.18, "all_alike": 19},
+            {"temperature": 1.2, "mean_best_score": 0.84, "mean_score": 0.11, "all_alike": 3},
+        ],
+    },
+    StageKind.SFT: {"rows": 169, "dropped": {"too_long": 2}, "final_loss": 1.25, "resumed_at": 40},
+    StageKind.DPO: {
+        "pairs": 380, "dropped": {"too_long": 20}, "first_loss": 0.6931, "final_loss": 0.41, "reference_cached": True,
+        "resumed_at": None,
+    },
+    StageKind.EVALUATE: {
+        "prompts": 40, "judge": "reward_model", "win_rate": 0.64, "win_rate_low": 0.55, "win_rate_high": 0.73,
+        "length_controlled_win_rate": 0.52, "mean_tokens_new": 84.0, "mean_tokens_old": 55.0, "mean_tokens_base": 50.0,
+        "kl_to_old": 0.12, "wins": 24, "ties": 3, "losses": 13,
+        "matches": [
+            {
+                "opponent": opponent, "name": name, "judge": judge, "independent": independent, "win_rate": rate,
+                "low": rate - 0.09, "high": rate + 0.09, "wins": 24, "ties": 3, "losses": 13,
+                "length_controlled_win_rate": rate - 0.12, "length_controlled_low": rate - 0.22,
+                "length_controlled_high": rate - 0.02, "mean_tokens_new": 84.0, "mean_tokens_opponent": 55.0,
+            }
+            for opponent, name, judge, independent, rate in (
+                ("old", "base", "reward_model", True, 0.64), ("old", "base", "reward_selector", False, 0.9),
+                ("base", "smollm2", "simulated", True, 0.7),
+            )
+        ],
+        "ratings": [
+            {"name": "smollm2", "rating": 0.0, "low": 0.0, "high": 0.0},
+            {"name": "r0-dpo", "rating": 61.0, "low": 20.0, "high": 104.0},
+            {"name": "r1-dpo", "rating": 140.0, "low": 92.0, "high": 195.0},
+        ],
+    },
+    StageKind.HARNESS: {
+        "perplexity_new": 21.4, "perplexity_old": 20.1, "perplexity_ratio": 1.065, "text": "plain prose",
+        "tasks": [
+            {
+                "task": "everyday", "metric": "acc", "new": 0.52, "new_stderr": 0.06, "old": 0.55, "old_stderr": 0.06,
+                "drop_in_errors": 0.35, "examples": 60,
+            },
+            {
+                "task": "sums", "metric": "acc", "new": 0.1, "new_stderr": 0.05, "old": 0.4, "old_stderr": 0.08,
+                "drop_in_errors": 3.2, "examples": 40,
+            },
+        ],
+        "largest_drop": 3.2,
+    },
+}  # fmt: skip
+
+
+def result_of(kind: str) -> dict:
+    return RESULTS.get(StageKind(kind), RESULTS[StageKind.SFT])
+
+
+def curves(steps: int = 60, *, falls: float = 0.2) -> list[dict]:
+    """DPO's figures: the margin grows, and by the end the chosen log-probability has fallen by ``falls`` a token."""
+    rows = []
+    for step in range(1, steps + 1):
+        share = step / steps
+        change = -falls * share * 50  # nats a completion of 50 tokens
+        rows.append(
+            {
+                "step": step, "loss": 0.6931 * math.exp(-share), "learning_rate": 1e-5 * (1 - 0.9 * share),
+                "grad_norm": 2 + 0.2 * math.sin(step), "rewards/chosen": 0.1 * change,
+                "rewards/rejected": 0.1 * 2 * change, "rewards/margins": -0.1 * change,
+                "rewards/accuracies": 0.5 + 0.3 * share, "logps/chosen": -60 + change,
+                "logps/rejected": -62 + 2 * change, "kl": 0.1 * share, "chosen_tokens": 50, "rejected_tokens": 48,
+                "memory_gb": 2.1, "tokens_per_second": 900 + 20 * math.cos(step),
+            }
+        )  # fmt: skip
+        if step in (1, steps // 2, steps):
+            rows[-1] |= {"probe_tokens": 20 + 5 * share, "probe_repeats": 0.0}
+    return rows
+
+
+def lines(path, rows) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def probe_rows(*steps: int) -> list[dict]:
+    return [
+        {
+            "step": step, "index": index, "prompt": prompt, "tokens": 12 + step, "kl": 0.01 * step,
+            "text": f"At step {step} I say: jam is <i>fruit</i>.\nAnd sugar, number {index}.",
+        }
+        for step in steps
+        for index, prompt in enumerate(PROMPTS[:2])
+    ]  # fmt: skip
+
+
+def dropped_rows(count: int, *, stage: str = "dpo", reason: str = "too_long") -> list[dict]:
+    return [
+        {
+            "stage": stage, "reason": reason, "prompt_id": str(1000 + number), "tokens": 70 + number, "limit": 64,
+            "excerpt": f"Row {number} begins <b>so</b>",
+        }
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def judged_rows(new: str = "Boiled fruit.") -> list[dict]:
+    """As an evaluation of two matches writes them: the first judge's over the old policy first."""
+    rows = [
+        {
+            "prompt_id": str(number), "index": 0, "prompt": prompt, "new": f"{new} ({number})",
+            "old": f"Sure! Jam <b>is</b> number {number}.", "verdict": 1.0, "opponent": "old", "judge": "simulated",
+        }
+        for number, prompt in enumerate(PROMPTS)
+    ]  # fmt: skip
+    return rows + [row | {"opponent": "base", "old": "A base answer."} for row in rows]
+
+
+def finish_stage(stage: Stage, *, falls: float = 0.2, new: str = "Boiled fruit.") -> None:
+    """The stage with all that its program leaves behind."""
+    folder = stage.run_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / files.LOG).write_text(f"stage {stage.kind} begins\nstage {stage.kind} ends\n")
+    if stage.kind in ("demonstrations", "reward_model", "judge_model", "sft", "dpo"):
+        lines(folder / files.METRICS, curves(falls=falls))
+        (folder / "tensorboard").mkdir(exist_ok=True)
+    if stage.kind in ("sft", "dpo"):
+        lines(folder / "probes.jsonl", probe_rows(0, 30, 60))
+    if stage.kind == "check":
+        lines(folder / "dropped.jsonl", [*dropped_rows(20), *dropped_rows(7, stage="reward_model")])
+    if stage.kind == "dpo":
+        lines(folder / "dropped.jsonl", dropped_rows(20))
+    if stage.kind == "evaluate":
+        lines(folder / "judged.jsonl", judged_rows(new))
+    now = timezone.now()
+    stage.move_to(StageState.RUNNING, started_at=now - timedelta(minutes=4))
+    stage.move_to(StageState.FINISHED, finished_at=now, result=result_of(stage.kind))
+
+
+def run_stages(round, *, until: str = "", falls: float = 0.2, new: str = "Boiled fruit.") -> None:
+    """Finish the stages in order; the one named ``until`` is left running, in the middle."""
+    round.take()
+    for stage in round.stages.order_by("position"):
+        stage.round = round
+        if stage.kind != until:
+            finish_stage(stage, falls=falls, new=new)
+            continue
+        stage.move_to(StageState.RUNNING, started_at=timezone.now() - timedelta(minutes=2))
+        lines(stage.run_dir / files.METRICS, curves(60, falls=falls)[:30])
+        lines(stage.run_dir / "probes.jsonl", probe_rows(0, 15, 30))
+        (stage.run_dir / files.LOG).write_text("it trains\n")
+        told = {"done": 30, "total": 60, "unit": "steps", "phase": "training"}
+        (stage.run_dir / files.PROGRESS).write_text(json.dumps(told))
+        return
+
+
+def finish_round(round, policy=None, *, passed: bool = False, **how) -> None:
+    """All stages, and a gate that said no, or yes."""
+    run_stages(round, **how)
+    reason = "Published: every condition holds." if passed else "Not published: the length ratio is 1.527."
+    conditions = [
+        {
+            "name": "max_length_ratio", "words": "mean length, new policy to old", "value": 1.527, "relation": "<=",
+            "threshold": 1.3, "passed": passed,
+        }
+    ]  # fmt: skip
+    report = {"passed": passed, "reason": reason, "conditions": conditions}
+    if policy:
+        policy.published_at = timezone.now() if passed else None
+        policy.save()
+    round.end(TaskState.FINISHED, policy=policy, gate_report=report if policy else None, phase="")

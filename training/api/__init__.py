@@ -1,0 +1,1 @@
+"""Rounds for programs, as JSON: what the pages do, with the same actions and the same words."""

@@ -1,0 +1,82 @@
+"""Rounds, stages and checks as JSON."""
+
+from typing import Any
+
+from django.urls import reverse
+
+from training.launching import checking
+from training.models import LaunchCheck, Stage, TrainingRound
+from training.watching import progress
+
+Shown = dict[str, Any]
+
+
+def round_in_short(round: TrainingRound) -> Shown:
+    """A row of the list."""
+    return {
+        "id": round.pk,
+        "name": round.name,
+        "url": reverse("training-api:round", args=[round.pk]),
+        "page": round.get_absolute_url(),
+        "state": round.state,
+        "phase": round.phase,
+        "done": round.done,
+        "total": round.total,
+        "failure": round.failure,
+        "number": round.number,
+        "recipe": round.recipe_name,
+        "base_policy": round.base_policy.name,
+        "snapshot": {"id": round.snapshot_id, "name": round.snapshot.name, "project": round.snapshot.project.name},
+        "policy": round.policy.name if round.policy else None,
+        "is_published": bool(round.policy and round.policy.published_at),
+        "win_rate": round.evaluation.get("win_rate"),
+        "created_at": round.created_at,
+        "started_at": round.started_at,
+        "finished_at": round.finished_at,
+    }
+
+
+def round_in_full(round: TrainingRound) -> Shown:
+    shown = progress.of_round(round)
+    return round_in_short(round) | {
+        "seed": round.seed,
+        "changes": round.changes,
+        "resolved_recipe": round.recipe,
+        "previous": round.previous.name if round.previous else None,
+        "cloned_from": round.cloned_from.name if round.cloned_from else None,
+        "demonstrations": round.demonstrations.name if round.demonstrations else None,
+        "gate": round.gate_report,
+        "request_key": round.request_key,
+        "created_by": round.created_by.get_username() if round.created_by else None,
+        "stages": [_stage(item) for item in shown.stages],
+    }
+
+
+def _stage(item: progress.StageProgress) -> Shown:
+    stage: Stage = item.stage
+    return {
+        "kind": stage.kind,
+        "label": stage.get_kind_display(),
+        "state": item.state,
+        "attempts": stage.attempts,
+        "started_at": stage.started_at,
+        "finished_at": stage.finished_at,
+        "seconds": item.seconds,
+        "progress": {"done": item.done, "total": item.total, "unit": item.unit, "phase": item.phase},
+        "failure": stage.failure,
+        "result": stage.result,
+        "model": stage.model_version.name if stage.model_version else None,
+    }
+
+
+def check(row: LaunchCheck) -> Shown:
+    """``problems`` by field, as a launch would refuse with them; empty while the check is not finished."""
+    return {
+        "id": row.pk,
+        "state": row.state,
+        "phase": row.phase,
+        "failure": row.failure,
+        "problems": {field: [problem] for field, problem in checking.problems_in(row).items()},
+        "result": row.result,
+        "dropped_page": reverse("training:check_dropped", args=[row.pk]),
+    }

@@ -1,0 +1,14 @@
+"""Addresses of the API of rounds, below /api/."""
+
+from django.urls import path
+
+from training.api import views
+
+app_name = "training-api"
+urlpatterns = [
+    path("rounds/", views.rounds, name="rounds"),
+    path("rounds/check/", views.check, name="check"),
+    path("rounds/<int:pk>/", views.round, name="round"),
+    path("rounds/<int:pk>/cancel/", views.round_cancel, name="round_cancel"),
+    path("rounds/<int:pk>/retry/", views.round_retry, name="round_retry"),
+]
