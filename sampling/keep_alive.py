@@ -13,18 +13,20 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def kept_alive(task: LongTask, *, every_seconds: float = HEARTBEAT_SECONDS) -> Iterator[None]:
-    """Beat from a thread of its own until the block is left. Whether to go on is for the block's caller to ask.
+def kept_alive(task: LongTask, *, every_seconds: float = HEARTBEAT_SECONDS) -> Iterator[threading.Event]:
+    """Beat from a thread of its own until the block is left.
 
-    The block must hold no lock on the task's row: the heartbeat would wait for it.
+    The event is set once the task is to stop: cancelled, or another worker's. What takes long looks at it, and leaves
+    the block by whatever its caller raises. The block must hold no lock on the task's row: the heartbeat would wait.
     """
-    done = threading.Event()
+    done, unwanted = threading.Event(), threading.Event()
 
     def beat() -> None:
         try:
             while not done.wait(every_seconds):
                 try:
-                    task.beat()
+                    if not task.beat():
+                        unwanted.set()
                 except (DatabaseError, InterfaceError) as error:
                     log.warning("No heartbeat for %s %s: %s", task._meta.verbose_name, task.pk, error)
                     connection.close()  # the next beat opens a new one
@@ -34,7 +36,7 @@ def kept_alive(task: LongTask, *, every_seconds: float = HEARTBEAT_SECONDS) -> I
     thread = threading.Thread(target=beat, name=f"heartbeat of {task._meta.verbose_name} {task.pk}", daemon=True)
     thread.start()
     try:
-        yield
+        yield unwanted
     finally:
         done.set()
         thread.join()

@@ -39,3 +39,10 @@ def test_a_block_that_fails_ends_the_heartbeat_too(run):
     after = heartbeat(run)
     time.sleep(0.1)
     assert heartbeat(run) == after
+
+
+def test_the_block_can_see_that_somebody_wants_it_to_stop(run):
+    with kept_alive(run, every_seconds=0.02) as unwanted:
+        assert not unwanted.is_set()
+        actions.cancel(run=run)
+        assert unwanted.wait(20)

@@ -48,7 +48,7 @@ class Step:
 
     @property
     def not_deterministic(self) -> list[str]:
-        return repeats.not_deterministic(self.stage)
+        return repeats.not_deterministic(self.made.stages)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Lineage:
 
     @cached_property
     def repeats(self) -> list[repeats.Repeat]:
-        return repeats.repeats_of(self.steps[0].made)
+        return repeats.repeats_of(self.graph, self.steps[0].made)
 
     @property
     def descendants(self) -> list[ModelVersion]:
@@ -142,6 +142,8 @@ def _step(step: Step) -> dict[str, Any]:
         "version": _version(step.version),
         "origins": [{"how": how, "version": origin.name} for how, origin in step.origins],
         "made_by": _made_by(step.stage) if step.stage else None,
+        "candidates_by": _made_by(step.made.sampling) if step.made.sampling else None,
+        "not_deterministic": step.not_deterministic,
         "judgments": [
             {
                 "snapshot": each.snapshot.name,

@@ -36,8 +36,14 @@ class Made:
 
     version: ModelVersion
     stage: Stage | None = None
+    sampling: Stage | None = None  # what kept the completions that it was fine-tuned on
     origins: list[Origin] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Whose values, seeds and circumstances decided the weights."""
+        return [stage for stage in (self.stage, self.sampling) if stage is not None]
 
     @property
     def round(self) -> TrainingRound | None:
@@ -101,26 +107,36 @@ class Graph:
 
     def _describe(self, made: Made, stage: Stage) -> None:
         made.stage = stage
+        if stage.kind == StageKind.SFT:
+            made.sampling = self._stages.get((stage.round_id, StageKind.REJECTION_SAMPLING))
         made.origins = list(dict.fromkeys(self._origins(made, stage)))
         made.sources = list(dict.fromkeys(self._sources(stage)))
 
     def _origins(self, made: Made, stage: Stage) -> Iterator[Origin]:
         if made.version.parent_id:
             yield Origin(made.version.parent_id, "started from")
-        if stage.kind == StageKind.SFT:
-            sampling = self._stages.get((stage.round_id, StageKind.REJECTION_SAMPLING))
-            yield from self._wrote_and_chose(sampling, chooses=True)
-            if sampling and sampling.told.get("recipe", {}).get("pool") == "all_rounds":
-                for earlier in self._earlier(stage.round):
-                    pooled = self._stages.get((earlier.pk, StageKind.REJECTION_SAMPLING))
-                    yield from self._wrote_and_chose(pooled, chooses=False)
+        if made.sampling is None:
+            return
+        yield from self._wrote(made.sampling)
+        if chose := self._version_of(made.sampling, "reward", self._own_reward(stage)):
+            yield Origin(chose, "chosen by")
+        if stage.round.recipe.get(StageKind.REJECTION_SAMPLING, {}).get("pool") == "all_rounds":
+            for earlier in self._earlier(stage.round):
+                if pooled := self._stages.get((earlier.pk, StageKind.REJECTION_SAMPLING)):
+                    yield from self._wrote(pooled)
 
-    def _wrote_and_chose(self, sampling: Stage | None, *, chooses: bool) -> Iterator[Origin]:
-        inputs = sampling.told.get("inputs", {}) if sampling else {}
-        roles = {"policy": "candidates by", "reward": "chosen by"} if chooses else {"policy": "candidates by"}
-        for role, how in roles.items():
-            if (pk := self._by_location.get(inputs.get(role))) is not None:
-                yield Origin(pk, how)
+    def _wrote(self, sampling: Stage) -> Iterator[Origin]:
+        if wrote := self._version_of(sampling, "policy", sampling.round.base_policy_id):
+            yield Origin(wrote, "candidates by")
+
+    def _version_of(self, stage: Stage, role: str, otherwise: int | None) -> int | None:
+        """The version that a stage was given as ``role``; of stages from before that was kept, what it then was."""
+        inputs = stage.told.get("inputs")
+        return otherwise if inputs is None else self._by_location.get(inputs.get(role))
+
+    def _own_reward(self, stage: Stage) -> int | None:
+        own = self._stages.get((stage.round_id, StageKind.REWARD_MODEL))
+        return own.model_version_id if own else None
 
     def _sources(self, stage: Stage) -> Iterator[Source]:
         section = stage.round.recipe.get(stage.kind, {})

@@ -1,18 +1,19 @@
 """Down from a version to each judgment and completion, and back from a judgment, an annotator or a prompt."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Count, Q, QuerySet
+from django.db.models import BigIntegerField, Func, Q, QuerySet
 
 from annotation.datasets.export_rows import pseudonym
-from annotation.models import Comparison, DatasetSnapshot, JudgeKind, Judgment
+from annotation.models import DatasetSnapshot, JudgeKind, Judgment
 from sampling.engine.run_dir import RunDirError, read_json_lines
-from sampling.models import Completion, ModelVersion, Prompt, Split
+from sampling.models import Completion, ModelVersion, Prompt
 from training.lineage.graph import Graph, Source
-from training.models import Stage, StageKind, StageState
+from training.models import Stage
 
 ROWS_AT_ONCE = 1000
 
@@ -37,68 +38,84 @@ def judgments_of(sources: Iterable[Source]) -> QuerySet[Judgment]:
 
 
 def completions_of(judgments: QuerySet[Judgment]) -> QuerySet[Completion]:
-    """What was ranked in these judgments."""
-    comparisons = Comparison.objects.filter(judgments__in=judgments.order_by()).values("pk")
-    return Completion.objects.filter(comparisons__in=comparisons).distinct()
+    """What was ranked in these judgments, people's edits among it."""
+    ranked = judgments.order_by().annotate(completion=_Ranked("ranking")).values("completion")
+    return Completion.objects.filter(pk__in=ranked)
 
 
 def as_rows(judgments: QuerySet[Judgment]) -> Iterator[dict[str, Any]]:
     """Each judgment with what it ranked, as JSON holds it; annotators by pseudonym, as in the exports."""
-    found = judgments.select_related("comparison").prefetch_related("comparison__completions")
-    for judgment in found.iterator(chunk_size=ROWS_AT_ONCE):
-        yield {
-            "judgment": judgment.pk,
-            "annotator": pseudonym(judgment.annotator_id),
-            "kind": judgment.kind,
-            "revision": judgment.revision,
-            "at": judgment.created_at.isoformat(),
-            "comparison": judgment.comparison_id,
-            "prompt": judgment.comparison.prompt_id,
-            "ranking": judgment.ranking,
-            "strengths": judgment.strengths,
-            "completions": [
-                {"completion": each.pk, "model_version": each.model_version_id, "run": each.run_id}
-                for each in judgment.comparison.completions.all()
-            ],
-        }
+    found = judgments.select_related("comparison").iterator(chunk_size=ROWS_AT_ONCE)
+    while batch := list(islice(found, ROWS_AT_ONCE)):
+        completions = Completion.objects.defer("text").in_bulk({pk for each in batch for pk in _ids(each)})
+        yield from (_row(judgment, completions) for judgment in batch)
+
+
+def _row(judgment: Judgment, completions: Mapping[int, Completion]) -> dict[str, Any]:
+    return {
+        "judgment": judgment.pk,
+        "annotator": pseudonym(judgment.annotator_id),
+        "kind": judgment.kind,
+        "is_decision": judgment.is_decision,
+        "revision": judgment.revision,
+        "at": judgment.created_at.isoformat(),
+        "comparison": judgment.comparison_id,
+        "prompt": judgment.comparison.prompt_id,
+        "ranking": judgment.ranking,
+        "strengths": judgment.strengths,
+        "completions": [
+            {
+                "completion": pk,
+                "origin": completions[pk].origin,
+                "model_version": completions[pk].model_version_id,
+                "run": completions[pk].run_id,
+                "edit_of": completions[pk].edit_of_id,
+            }
+            for pk in sorted(_ids(judgment))
+        ],
+    }
+
+
+def _ids(judgment: Judgment) -> list[int]:
+    return [pk for group in judgment.ranking for pk in group]
+
+
+class _Ranked(Func):
+    """Each completion's id in a ranking, which is a list of groups of them: a row for each."""
+
+    template = "(jsonb_path_query(%(expressions)s, '$[*][*]'))::bigint"
+    output_field = BigIntegerField()
+    set_returning = True
 
 
 def learned_from_judgment(judgment: Judgment) -> list[Learned]:
-    return _learned_from(Judgment.objects.filter(pk=judgment.pk))
+    graph = Graph()
+    return _with_descendants(graph, _given(graph, Judgment.objects.filter(pk=judgment.pk)))
 
 
 def learned_from_annotator(annotator: AbstractBaseUser) -> list[Learned]:
-    return _learned_from(Judgment.objects.filter(annotator=annotator))
+    graph = Graph()
+    return _with_descendants(graph, _given(graph, Judgment.objects.filter(annotator=annotator)))
 
 
 def learned_from_prompt(prompt: Prompt) -> list[Learned]:
     """By its judgments, and by what a policy wrote to it and rejection sampling kept."""
     graph = Graph()
-    found = _learned_from(Judgment.objects.filter(comparison__prompt=prompt), graph)
-    if prompt.split == Split.TRAIN:
-        found += _learned_from_kept(prompt, graph, {each.version.pk for each in found})
-    return found
+    direct = _given(graph, Judgment.objects.filter(comparison__prompt=prompt))
+    return _with_descendants(graph, direct + _kept(graph, prompt))
 
 
-def _learned_from(judgments: QuerySet[Judgment], graph: Graph | None = None) -> list[Learned]:
-    graph = graph or Graph()
+def _given(graph: Graph, judgments: QuerySet[Judgment]) -> list[Learned]:
+    """The versions whose own stage was given some of these judgments."""
     groups = judgments.filter(snapshots__isnull=False).order_by()
-    there = list(
-        groups.values_list("snapshots", "comparison__prompt__split", "kind").annotate(Count("pk")).values_list(
-            "snapshots", "comparison__prompt__split", "kind"
-        )
-    )  # fmt: skip
+    there = set(groups.values_list("snapshots", "comparison__prompt__split", "kind").distinct())
     snapshots = DatasetSnapshot.objects.select_related("project").in_bulk({pk for pk, _, _ in there})
-    direct: dict[int, dict[int, None]] = {}
-    for pk, made in graph.made.items():
-        for source in made.sources:
-            if any(_is_in(source, *group) for group in there):
-                direct.setdefault(pk, {})[source.snapshot_id] = None
-    found = [
-        Learned(graph.made[pk].version, None, _how(graph.made[pk].stage), tuple(snapshots[each] for each in ids))
-        for pk, ids in direct.items()
-    ]
-    return found + _further(graph, list(direct))
+    found = []
+    for made in graph.made.values():
+        held = [source.snapshot_id for source in made.sources if any(_is_in(source, *group) for group in there)]
+        if held:
+            found.append(Learned(made.version, None, _how(made.stage), tuple(snapshots[pk] for pk in held)))
+    return found
 
 
 def _is_in(source: Source, snapshot_id: int, split: str, kind: str) -> bool:
@@ -106,30 +123,14 @@ def _is_in(source: Source, snapshot_id: int, split: str, kind: str) -> bool:
     return is_counted and (source.snapshot_id, source.split) == (snapshot_id, split)
 
 
-def _further(graph: Graph, direct: list[int]) -> list[Learned]:
-    """The versions that came of those, each told once, with the first that it came of."""
-    found: dict[int, Learned] = {}
-    for pk in direct:
-        for child in graph.descendants(pk)[1:]:
-            if child not in direct and child not in found:
-                version, through = graph.made[child].version, graph.made[pk].version
-                found[child] = Learned(version, through, "came of it", ())
-    return list(found.values())
-
-
-def _learned_from_kept(prompt: Prompt, graph: Graph, known: set[int]) -> list[Learned]:
-    stages = Stage.objects.filter(kind=StageKind.REJECTION_SAMPLING, state=StageState.FINISHED).select_related("round")
-    fitting = stages.filter(round__snapshot__judgments__comparison__prompt__prompt_set=prompt.prompt_set_id).distinct()
-    found = []
-    for stage in fitting:
-        tuned = next((made for made in graph.made.values() if _is_tuned_on(made, stage)), None)
-        if tuned and tuned.version.pk not in known and _is_kept(stage, prompt):
-            found.append(Learned(tuned.version, None, "fine-tuned on a kept completion", ()))
-    return found
-
-
-def _is_tuned_on(made, stage: Stage) -> bool:
-    return made.stage is not None and (made.stage.round_id, made.stage.kind) == (stage.round_id, StageKind.SFT)
+def _kept(graph: Graph, prompt: Prompt) -> list[Learned]:
+    """The versions that were fine-tuned on a completion of this prompt, of whichever round's."""
+    tuned = [made for made in graph.made.values() if made.sampling is not None]
+    return [
+        Learned(made.version, None, "fine-tuned on a kept completion", ())
+        for made in tuned
+        if made.sampling and _is_kept(made.sampling, prompt)
+    ]
 
 
 def _is_kept(stage: Stage, prompt: Prompt) -> bool:
@@ -138,6 +139,17 @@ def _is_kept(stage: Stage, prompt: Prompt) -> bool:
         return any(row.get("prompt_id") == str(prompt.pk) for row in read_json_lines(stage.run_dir / "kept.jsonl"))
     except (RunDirError, OSError):
         return False
+
+
+def _with_descendants(graph: Graph, direct: list[Learned]) -> list[Learned]:
+    """These and the versions that came of them, each told once, with the first that it came of."""
+    known = {learned.version.pk for learned in direct}
+    further: dict[int, Learned] = {}
+    for learned in direct:
+        for child in graph.descendants(learned.version.pk)[1:]:
+            if child not in known and child not in further:
+                further[child] = Learned(graph.made[child].version, learned.version, "came of it", ())
+    return direct + list(further.values())
 
 
 def _how(stage: Stage | None) -> str:

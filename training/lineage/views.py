@@ -18,6 +18,7 @@ from training.lineage import description, judgments
 from training.lineage.description import Lineage
 from training.lineage.judgments import Learned
 from training.lineage.picture import Node, Picture, picture_of
+from training.models import Stage
 
 JUDGMENTS_A_PAGE = 50
 
@@ -31,7 +32,7 @@ def lineage(request: HttpRequest, pk: int) -> HttpResponse:
         "version": found.version,
         "picture": _picture(found),
         "counts": found.counts,
-        "steps": [(step, _values(step)) for step in found.steps],
+        "steps": [(step, [(stage, _values(stage)) for stage in step.made.stages]) for step in found.steps],
     }
     return render(request, "training/lineage.html", context)
 
@@ -105,9 +106,9 @@ def _lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _values(step: description.Step) -> str:
+def _values(stage: Stage) -> str:
     """The stage's part of the resolved recipe, as it was used."""
-    return json.dumps(step.stage.round.recipe.get(step.stage.kind, {}), indent=2) if step.stage else ""
+    return json.dumps(stage.round.recipe.get(stage.kind, {}), indent=2)
 
 
 def _learned_json(each: Learned) -> dict[str, Any]:

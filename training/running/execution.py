@@ -6,6 +6,7 @@ its worker could say so is not run again either. Who launches rounds, and why, i
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, assert_never
 
@@ -75,6 +76,7 @@ def execute_round(*, round: TrainingRound, on_progress: OnProgress | None = None
         return round
     try:
         _run_stages(round, on_progress)
+        _go_on_or_stop(round)  # who cancelled during the last stage wants nothing published
         _finish(round)
     except (RoundLost, StaleState):
         log.warning("Round %s was taken over by another worker; this one stops.", round.pk)
@@ -180,8 +182,8 @@ def _shown_in_row(stage: Stage, on_progress: OnProgress | None) -> Callable[[dic
 
 def _stage_finished(round: TrainingRound, stage: Stage, result: dict[str, Any]) -> None:
     # Hashing gigabytes takes minutes: before the transaction, so that it holds no lock meanwhile.
-    with kept_alive(round):
-        version = _registered(round, stage)
+    with kept_alive(round) as unwanted:
+        version = _registered(round, stage, unwanted)
     with transaction.atomic():
         _hold(round)
         if stage.state != StageState.RUNNING:  # its result was found, not waited for
@@ -197,8 +199,16 @@ def _stage_finished(round: TrainingRound, stage: Stage, result: dict[str, Any]) 
     _write_card(version)
 
 
-def _registered(round: TrainingRound, stage: Stage) -> ModelVersion | None:
+def _registered(round: TrainingRound, stage: Stage, unwanted: threading.Event) -> ModelVersion | None:
     """The model version of the stage's checkpoint; one that a worker made which was lost right then, is found."""
+
+    def leave(done: int, total: int) -> None:
+        """Between two blocks of a hash. The stage stays as it is: its result is found, and only hashed again."""
+        if worker_stopping.is_set():
+            raise RoundHandedBack
+        if unwanted.is_set():
+            _go_on_or_stop(round)
+
     name = round_plan.model_name(round.name, StageKind(stage.kind))
     if name is None:
         return None
@@ -210,7 +220,7 @@ def _registered(round: TrainingRound, stage: Stage) -> ModelVersion | None:
         parent=_started_from(round, stage),
         publish=False,
         notes=f"Made by the stage {stage.get_kind_display()} of round {round.name}.",
-        on_progress=_leave_with_worker,
+        on_progress=leave,
     )
 
 
@@ -220,12 +230,6 @@ def _started_from(round: TrainingRound, stage: Stage) -> ModelVersion:
     if location == round.base_policy.location:
         return round.base_policy
     return ModelVersion.objects.policies().filter(location=location).earliest("created_at")
-
-
-def _leave_with_worker(done: int, total: int) -> None:
-    """Between two blocks of a hash. The stage stays as it is: its result is found, and only hashed again."""
-    if worker_stopping.is_set():
-        raise RoundHandedBack
 
 
 def _finish(round: TrainingRound) -> None:

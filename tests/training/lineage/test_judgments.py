@@ -1,7 +1,7 @@
 import pytest
 
 from annotation.models import JudgeKind, Judgment
-from sampling.models import ModelVersion, Prompt, Split
+from sampling.models import Completion, ModelVersion, Origin, Prompt, PromptSet, Split
 from tests.annotation.judged import make_user
 from training.lineage.graph import Graph, Source
 from training.lineage.judgments import (
@@ -95,7 +95,46 @@ def test_a_prompt_without_judgments_was_learned_from_where_its_completion_was_ke
     )
     kept = first.stages.get(kind=StageKind.REJECTION_SAMPLING).run_dir / "kept.jsonl"
     kept.write_text(f'{{"prompt_id": "{prompt.pk if is_kept else 0}"}}\n')
-    assert told(learned_from_prompt(prompt)) == ({"r1-sft": "fine-tuned on a kept completion"} if is_kept else {})
+    expected = {"r1-sft": "fine-tuned on a kept completion", "r1-dpo": "came of it"}
+    assert told(learned_from_prompt(prompt)) == (expected if is_kept else {})
+
+
+def test_a_kept_completion_of_a_prompt_whose_set_only_another_round_has_is_found_too(second):
+    prompt = Prompt.objects.create(
+        prompt_set=PromptSet.objects.create(name="Of another round"),
+        split=Split.TRAIN,
+        messages=[{"role": "user", "content": "Pooled?"}],
+        content_hash="p",
+    )
+    kept = second.stages.get(kind=StageKind.REJECTION_SAMPLING).run_dir / "kept.jsonl"
+    kept.write_text(f'{{"prompt_id": "{prompt.pk}"}}\n')
+    assert told(learned_from_prompt(prompt)) == {
+        "r2-sft": "fine-tuned on a kept completion",
+        "r2-dpo": "came of it",
+    }
+
+
+def test_what_a_person_wrote_is_among_the_completions_behind_a_version(first):
+    judgment = of_split(first.snapshot, Split.TRAIN).first()
+    edited, judge = judgment.comparison.completions.first(), judgment.annotator
+    edit = Completion.objects.create(
+        origin=Origin.PERSON, prompt=judgment.comparison.prompt, edit_of=edited, written_by=judge, text="Better."
+    )
+    judgment.ranking = [[edit.pk], *judgment.ranking]
+    judgment.save(update_fields=["ranking"])
+    found = judgments_of(Graph().sources_of(first.policy_id))
+    assert completions_of(found).count() == 33
+    (row,) = [row for row in as_rows(found) if row["judgment"] == judgment.pk]
+    (told_of,) = [each for each in row["completions"] if each["completion"] == edit.pk]
+    assert (told_of["origin"], told_of["edit_of"]) == ("person", edited.pk)
+
+
+def test_a_round_of_before_stages_kept_what_they_were_told_is_traced_all_the_same(first):
+    first.stages.update(told={})
+    graph = Graph()
+    made = graph.made[ModelVersion.objects.get(name="r1-sft").pk]
+    origins = [(each.how, graph.made[each.version_id].version.name) for each in made.origins]
+    assert origins == [("started from", "base"), ("candidates by", "base"), ("chosen by", "r1-reward")]
 
 
 def test_what_was_never_frozen_nobody_learned_from(first):

@@ -17,7 +17,8 @@ def again(first):
 
 
 def repeats(name):
-    return repeats_of(Graph().made[ModelVersion.objects.get(name=name).pk])
+    graph = Graph()
+    return repeats_of(graph, graph.made[ModelVersion.objects.get(name=name).pk])
 
 
 def test_the_same_round_again_is_found_and_its_weights_compared(again):
@@ -41,4 +42,18 @@ def test_another_value_of_the_recipe_is_no_repeat(again):
 
 def test_an_imported_version_repeats_nothing(policy):
     assert repeats("base") == []
-    assert not_deterministic(None) == []
+    assert not_deterministic([]) == []
+
+
+def test_a_hubs_model_has_no_hash_so_nothing_is_said_to_repeat_it(again):
+    ModelVersion.objects.filter(name="base").update(content_hash="")
+    assert repeats("again-reward") == []
+
+
+def test_fine_tuning_is_as_repeatable_as_the_sampling_that_it_read(again):
+    Stage.objects.filter(round__name="again", kind="rejection_sampling").update(
+        provenance={"not_deterministic": ["vLLM's batches."]}
+    )
+    graph = Graph()
+    made = graph.made[ModelVersion.objects.get(name="again-sft").pk]
+    assert not_deterministic(made.stages) == ["vLLM's batches."]

@@ -73,7 +73,7 @@ def test_git_that_does_not_answer_stops_nothing(monkeypatch, tmp_path):
 def test_what_is_not_deterministic_depends_on_what_the_stage_does(monkeypatch):
     assert provenance.not_deterministic({"max_tokens": 16}) == [provenance.SAMPLED_IN_BATCHES]
     monkeypatch.setattr(provenance, "_gpus", lambda: [])
-    assert provenance.not_deterministic({"learning_rate": 1e-5}) == [provenance.THREADS]
+    assert provenance.not_deterministic({"learning_rate": 1e-5}) == []
     monkeypatch.setattr(provenance, "_gpus", lambda: ["NVIDIA H200"])
     assert provenance.not_deterministic({"learning_rate": 1e-5}) == [provenance.GPU_KERNELS]
     assert provenance.not_deterministic({"tasks": []}) == []

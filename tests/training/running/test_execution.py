@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 from django.db import OperationalError, connection
@@ -268,6 +269,43 @@ def test_a_worker_that_ends_while_it_hashes_runs_no_stage_twice(round, worker_st
     actions.execute_round(round=round)
     assert round.state == TaskState.FINISHED
     assert told(round, "started") == ALL_STAGES
+
+
+def test_a_round_that_is_cancelled_while_its_worker_hashes_stops_there_and_keeps_what_was_trained(round, monkeypatch):
+    register, seen = execution.register_model, threading.Event()
+
+    @contextmanager
+    def heart(_):  # the real one beats from a thread, which does not see this test's transaction
+        yield seen
+
+    def cancelled_meanwhile(**asked):
+        if asked["name"] == "r1-sft":
+            actions.cancel_round(round=TrainingRound.objects.get(pk=round.pk))
+            seen.set()
+        return register(**asked)
+
+    with monkeypatch.context() as first:
+        first.setattr(execution, "kept_alive", heart)
+        first.setattr(execution, "register_model", cancelled_meanwhile)
+        actions.execute_round(round=round)
+    assert (round.state, stage_of(round, "sft").state) == (TaskState.CANCELLED, StageState.CANCELLED)
+
+    actions.execute_round(round=actions.retry_round(round=round, enqueue=False))
+    assert told(round, "started") == ALL_STAGES  # nothing was trained twice
+
+
+def test_a_round_that_is_cancelled_once_its_last_stage_is_done_publishes_nothing(round, monkeypatch):
+    finished = execution._stage_finished
+
+    def cancelled_then(of_round, stage, result):
+        finished(of_round, stage, result)
+        if stage.kind == ALL_STAGES[-1]:
+            actions.cancel_round(round=TrainingRound.objects.get(pk=round.pk))
+
+    monkeypatch.setattr(execution, "_stage_finished", cancelled_then)
+    actions.execute_round(round=round)
+    assert (round.state, round.policy) == (TaskState.CANCELLED, None)
+    assert not ModelVersion.objects.filter(name="r1-dpo", published_at__isnull=False).exists()
 
 
 def test_a_full_disk_under_the_database_fails_the_round_in_words(round, monkeypatch):
