@@ -6,16 +6,20 @@ alone, so the card does not change it.
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from django.template.loader import render_to_string
 
 from sampling import checkpoints
 from sampling.models import ModelRole, ModelVersion
 from training.lineage.description import Lineage, lineage_of
+from training.models import StageKind, TrainingRound
 from training.watching import figures
 
 CARD = "README.md"
+LENGTH_CONTROLLED = ("length_controlled_win_rate", "length_controlled_low", "length_controlled_high")
 
 
 def card_of(version: ModelVersion) -> str:
@@ -33,7 +37,9 @@ def card_of(version: ModelVersion) -> str:
         "base_models": [json.dumps(name, ensure_ascii=False) for name in _base_models(lineage)],
         "facts": figures.facts_of(step.stage.kind, step.stage.result) if step.stage else [],
         "gate": round.gate_report if is_of_round else None,
-        "evaluation": round.evaluation if is_of_round else None,
+        "matches": _matches(round.evaluation) if is_of_round else [],
+        "harness": _result(round, StageKind.HARNESS) if is_of_round else {},
+        "changes": json.dumps(round.changes, indent=2) if round and round.changes else "",
         "values": json.dumps(round.recipe.get(step.stage.kind, {}), indent=2) if step.stage else "",
         "provenance": (step.stage.provenance or {}) if step.stage else {},
     }
@@ -48,6 +54,24 @@ def write_card(version: ModelVersion) -> None:
     temporary = directory / f".{CARD}.{os.getpid()}"
     temporary.write_text(card_of(version), encoding="utf-8")
     temporary.replace(directory / CARD)
+
+
+def _matches(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Whom the new policy met, by whose judgment, and how it went."""
+    return [
+        {
+            "against": f"{match['name']} ({match['opponent']})",
+            "judge": f"{match['judge']}{'' if match['independent'] else ', not independent'}",
+            "win_rate": figures.proportion(match, "win_rate", "low", "high"),
+            "for_equal_lengths": figures.proportion(match, *LENGTH_CONTROLLED),
+            "tokens": f"{match['mean_tokens_new']:.1f} against {match['mean_tokens_opponent']:.1f}",
+        }
+        for match in evaluation.get("matches", [])
+    ]
+
+
+def _result(round: TrainingRound, kind: StageKind) -> dict[str, Any]:
+    return next((stage.result or {} for stage in round.stages.all() if stage.kind == kind), {})
 
 
 def _base_models(lineage: Lineage) -> list[str]:

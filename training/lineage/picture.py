@@ -6,6 +6,7 @@ from dataclasses import dataclass
 BOX_WIDTH, BOX_HEIGHT = 168, 44
 GAP_X, GAP_Y = 56, 18
 MARGIN = 8
+LANE = 10  # between two lines that run below the boxes
 MOST_CHARACTERS = 24  # what fits into a box
 
 
@@ -48,15 +49,24 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Line:
+    path: str
+    words: str  # "demo-1-sft: chosen by demo-1-reward", for a tooltip
+
+
+@dataclass(frozen=True)
 class Picture:
     boxes: list[Box]
-    lines: list[str]  # paths
+    lines: list[Line]
     width: float
     height: float
 
 
-def picture_of(nodes: Iterable[Node], edges: Iterable[tuple[str, str]]) -> Picture:
-    """Lay out a graph without circles: each node one column to the right of the last that it comes of."""
+def picture_of(nodes: Iterable[Node], edges: Mapping[tuple[str, str], str]) -> Picture:
+    """Lay out a graph without circles: each node one column to the right of the last that it comes of.
+
+    ``edges``: (before, after) -> how the one came of the other.
+    """
     by_key = {node.key: node for node in nodes}
     befores: dict[str, list[str]] = {key: [] for key in by_key}
     for before, after in edges:
@@ -72,12 +82,19 @@ def picture_of(nodes: Iterable[Node], edges: Iterable[tuple[str, str]]) -> Pictu
         column(key)
     columns = _moved_to_use(befores, columns)
     boxes = _boxes(by_key, columns)
-    lines = [_line(boxes[before], boxes[after]) for after in befores for before in befores[after]]
+    bottom = max((box.y for box in boxes.values()), default=0) + BOX_HEIGHT
+    lines, lanes = [], 0
+    for (before, after), how in edges.items():
+        detours = columns[after] - columns[before] > 1  # else it would run behind the boxes between
+        lanes += detours
+        lane = bottom + lanes * LANE if detours else None
+        words = f"{by_key[after].label}: {how} {by_key[before].label}"
+        lines.append(Line(_path(boxes[before], boxes[after], lane), words))
     return Picture(
         boxes=list(boxes.values()),
         lines=lines,
         width=max((box.x for box in boxes.values()), default=0) + BOX_WIDTH + MARGIN,
-        height=max((box.y for box in boxes.values()), default=0) + BOX_HEIGHT + MARGIN,
+        height=bottom + lanes * LANE + MARGIN,
     )
 
 
@@ -104,9 +121,12 @@ def _boxes(by_key: Mapping[str, Node], columns: Mapping[str, int]) -> dict[str, 
     return boxes
 
 
-def _line(before: Box, after: Box) -> str:
-    """From the right edge of the one to the left edge of the other, in a curve."""
+def _path(before: Box, after: Box, lane: float | None) -> str:
+    """From the right edge of the one to the left edge of the other; by ``lane``, a height below all boxes, if any."""
     x1, y1 = before.x + BOX_WIDTH, before.y + BOX_HEIGHT / 2
     x2, y2 = after.x, after.y + BOX_HEIGHT / 2
-    bend = max(24, (x2 - x1) / 2)
-    return f"M{x1} {y1} C{x1 + bend} {y1}, {x2 - bend} {y2}, {x2} {y2}"
+    bend = GAP_X / 2
+    if lane is None:
+        return f"M{x1} {y1} C{x1 + bend} {y1}, {x2 - bend} {y2}, {x2} {y2}"
+    down = f"M{x1} {y1} C{x1 + bend} {y1}, {x1} {lane}, {x1 + bend} {lane}"
+    return f"{down} L{x2 - bend} {lane} C{x2} {lane}, {x2 - bend} {y2}, {x2} {y2}"

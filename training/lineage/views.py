@@ -15,6 +15,7 @@ from annotation.models import Judgment
 from sampling.access import staff_required
 from sampling.models import ModelRole, ModelVersion, Prompt
 from training.lineage import description, judgments
+from training.lineage.card import card_of
 from training.lineage.description import Lineage
 from training.lineage.judgments import Learned
 from training.lineage.picture import Node, Picture, picture_of
@@ -35,6 +36,14 @@ def lineage(request: HttpRequest, pk: int) -> HttpResponse:
         "steps": [(step, [(stage, _values(stage)) for stage in step.made.stages]) for step in found.steps],
     }
     return render(request, "training/lineage.html", context)
+
+
+@require_GET
+@staff_required
+def model_card(request: HttpRequest, pk: int) -> HttpResponse:
+    """The card as it would be written now, as text: it quotes what people wrote."""
+    card = card_of(get_object_or_404(ModelVersion, pk=pk))
+    return HttpResponse(card, content_type="text/plain; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"})
 
 
 @require_GET
@@ -123,18 +132,20 @@ def _learned_json(each: Learned) -> dict[str, Any]:
 
 def _picture(found: Lineage) -> Picture:
     nodes: dict[str, Node] = {}
-    edges: list[tuple[str, str]] = []
+    edges: dict[tuple[str, str], str] = {}
     for step in reversed(found.steps):  # the oldest first: what came first is drawn above
         key = f"version-{step.version.pk}"
         role = "reward model" if step.version.role == ModelRole.REWARD else "policy"
         for given in step.given:
             snapshot = f"snapshot-{given.snapshot.pk}"
             nodes[snapshot] = Node(snapshot, "snapshot", given.snapshot.name, given.snapshot.get_absolute_url())
-            edges.append((snapshot, key))
+            edges[snapshot, key] = "learned from"
         if shown := step.made.demonstrations:
             shown_key = f"demonstrations-{shown.pk}"
             nodes[shown_key] = Node(shown_key, "demonstrations", shown.name, shown.get_absolute_url())
-            edges.append((shown_key, key))
-        edges += [(f"version-{origin.pk}", key) for _, origin in step.origins]
+            edges[shown_key, key] = "learned from"
+        for how, origin in step.origins:
+            pair = (f"version-{origin.pk}", key)
+            edges[pair] = f"{edges[pair]}, {how}" if pair in edges else how
         nodes[key] = Node(key, role, step.version.name, step.version.get_absolute_url())
-    return picture_of(nodes.values(), dict.fromkeys(edges))
+    return picture_of(nodes.values(), edges)

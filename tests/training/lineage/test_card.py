@@ -46,3 +46,25 @@ def test_no_card_is_written_where_there_is_no_directory_of_ours(policy, location
     policy.save()
     write_card(policy)
     assert not Path(location).exists()
+
+
+def test_the_policys_card_tells_who_it_met_and_what_was_forgotten(first):
+    evaluation, harness = first.stages.get(kind="evaluate"), first.stages.get(kind="harness")
+    match = {
+        "opponent": "old", "name": "base", "judge": "simulated", "independent": True, "win_rate": 0.7, "low": 0.6,
+        "high": 0.8, "length_controlled_win_rate": None, "mean_tokens_new": 50.0, "mean_tokens_opponent": 55.0,
+    }  # fmt: skip
+    evaluation.result |= {"matches": [match, match | {"judge": "reward_selector", "independent": False}]}
+    evaluation.save(update_fields=["result"])
+    harness.result |= {"perplexity_new": 20.0, "perplexity_old": 18.0}
+    harness.save(update_fields=["result"])
+    _, text = parts(card_of(first.policy))
+    assert "| base (old) | simulated | 70.0 % (60.0 to 80.0) | not measured | 50.0 against 55.0 |" in text
+    assert "reward_selector, not independent" in text
+    assert "20.00 to 18.00" in text
+
+
+def test_the_card_tells_what_was_changed_in_the_recipe(first):
+    first.changes = {"dpo": {"beta": 0.2}}
+    first.save(update_fields=["changes"])
+    assert "Changed from the recipe's file" in card_of(first.policy)

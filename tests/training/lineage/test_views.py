@@ -6,7 +6,7 @@ from django.urls import reverse
 from annotation.models import Judgment
 from sampling.models import ModelVersion, Split
 
-PAGES = ["lineage", "lineage_json", "lineage_judgments", "lineage_judgments_file"]
+PAGES = ["lineage", "model_card", "lineage_json", "lineage_judgments", "lineage_judgments_file"]
 
 
 def address(name, version):
