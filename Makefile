@@ -14,7 +14,7 @@ export PORT
 help:
 	@echo "make demo        the whole loop with real parts, then the app in the browser (KEEP=0 ends after the table)"
 	@echo "make run         the app: web, workers, bundled PostgreSQL; Ctrl-C ends all (PORT=8000)"
-	@echo "make test        every test (JOBS=2 at once; the slow ones one at a time)"
+	@echo "make test        every test (JOBS=2 at once; those that want the whole machine alone)"
 	@echo "make test-fast   without the slow ones and without a browser"
 	@echo "make bench-queue how fast the queue is, at up to 1,000,000 comparisons (SIZES, CLIENTS, CYCLES)"
 	@echo "make bench-queue-faults   100,000 judgments while leases run out and workers are killed (JUDGMENTS)"
@@ -36,10 +36,11 @@ demo: packages
 run: packages
 	@$(VENV) manage.py serve
 
-# Slow tests start engines and trainers that want the whole machine, so they come one at a time.
+# Some slow tests start engines that want the whole machine: those come one at a time.
 test: test-fast
 	$(VENV) -m pytest -n $(JOBS) -m "browser and not slow" --timeout 300
-	$(VENV) -m pytest -m slow --timeout 900
+	$(VENV) -m pytest -n $(JOBS) -m "slow and not whole_machine" --timeout 900
+	$(VENV) -m pytest -m whole_machine --timeout 900
 
 test-fast: packages-dev
 	$(VENV) -m pytest -n $(JOBS) -m "not slow and not browser" --timeout 300

@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.core.exceptions import ImproperlyConfigured
+
 
 def listed(value: str) -> list[str]:
     """ "a, b" -> ["a", "b"], as the variables of the environment write lists."""
@@ -18,6 +20,16 @@ def trusted_origins(value: str, hosts: Sequence[str], https_only: bool) -> list[
         return []
     # ".example.org" allows each name below it, which an origin writes with a star; a star alone names nobody.
     return [f"https://{'*' if host.startswith('.') else ''}{host}" for host in hosts if host != "*"]
+
+
+def training_processes(value: str) -> int:
+    """How many processes, and with a GPU each how many GPUs, train one stage."""
+    if not value.isdecimal() or int(value) < 1:
+        raise ImproperlyConfigured(
+            f'WHETSTONE_TRAINING_PROCESSES is "{value}"; it must be the number of GPUs that a training stage uses, '
+            "such as 1 or 4. Change it, or unset it for one."
+        )
+    return int(value)
 
 
 @dataclass(frozen=True)

@@ -112,12 +112,13 @@ CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": 10.0, "options": {"expires": 30}}
     for name in ("sampling.tasks.reap", "annotation.tasks.reap", "training.tasks.reap")
 }
-# For the rounds' programs: the device that the packages of this environment are for.
 # Where training curves go beside TensorBoard's files, which are always written: "wandb", "trackio", or both.
 TRACKERS = os.environ.get("WHETSTONE_TRACKERS", "").replace(",", " ").split()
+# For the rounds' programs: the device that the packages of this environment are for.
 HAS_GPU = bootstrap.device_of(
     bootstrap.Stamp(Path(sys.prefix) / bootstrap.STAMP), os.environ.get("WHETSTONE_DEVICE", "")
 ) == "gpu"  # fmt: skip
+TRAINING_PROCESSES = installation.training_processes(os.environ.get("WHETSTONE_TRAINING_PROCESSES", "1"))
 VLLM_URLS = installation.listed(os.environ.get("VLLM_URLS", ""))
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -14,12 +14,12 @@ class PromptSetAdmin(admin.ModelAdmin):
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(admin.ModelAdmin):
-    """What a version is never changes; its name, its notes and whether it is published may."""
+    """What a version is never changes; its name and notes may. Publishing is a round's, by its gate or on record."""
 
     list_display = ["name", "role", "parent", "published_at", "created_at"]
     list_filter = ["role"]
     search_fields = ["name", "content_hash"]
-    readonly_fields = ["role", "parent", "location", "content_hash"]
+    readonly_fields = ["role", "parent", "location", "content_hash", "published_at"]
 
     def has_add_permission(self, request) -> bool:
         return False  # the page and the command check the files first

@@ -105,10 +105,19 @@ def whisker(scale: Scale, low: float, value: float, high: float) -> Whisker:
     return Whisker(scale.at(low), scale.at(value), scale.at(high))
 
 
-def line_chart(title: str, series: Mapping[str, Sequence[tuple[float, float]]], *, unit: str = "") -> Chart:
-    """A chart of named series of (step, value). One without points keeps its colour; not all may be so."""
+def line_chart(
+    title: str,
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    unit: str = "",
+    axis: tuple[float, float] | None = None,
+) -> Chart:
+    """A chart of named series of (step, value). One without points keeps its colour; not all may be so.
+
+    ``axis``: what the values' axis holds at least; without it, what the values need.
+    """
     xs = [x for points in series.values() for x, _ in points]
-    ys = [y for points in series.values() for _, y in points]
+    ys = [*(y for points in series.values() for _, y in points), *(axis or ())]
     x_low, x_high = _apart(min(xs), max(xs))
     y_values = ticks(min(ys), max(ys))
     y_low, y_high = min(y_values[0], min(ys)), max(y_values[-1], max(ys))

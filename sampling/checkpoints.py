@@ -5,13 +5,16 @@ Reads files and nothing else: no torch, no hub, no database.
 
 import hashlib
 import json
+import math
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 BLOCK_BYTES = 1 << 20
+MOST_HEADER_BYTES = 100_000_000  # as the safetensors library has it
 
 
 class ModelNotUsable(Exception):
@@ -77,6 +80,16 @@ def context_length(location: str) -> int | None:
     return length if isinstance(length, int) and length > 0 else None
 
 
+def parameters(location: str) -> int:
+    """How many numbers the weights in a directory are, from the headers of their files; 0 where that cannot be read."""
+    if is_hub_id(location):
+        return 0
+    try:
+        return sum(_numbers_in(path) for path in _weights(Path(location)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error):  # torn, or another thing's
+        return 0
+
+
 def _config(location: str) -> dict:
     try:
         config = json.loads((Path(location) / "config.json").read_text(encoding="utf-8"))
@@ -87,6 +100,14 @@ def _config(location: str) -> dict:
 
 def _weights(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.safetensors"))
+
+
+def _numbers_in(path: Path) -> int:
+    """A safetensors file begins with the length of its header (8 bytes) and the header, which is JSON."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(min(length, MOST_HEADER_BYTES)))
+    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
 
 
 def _hash(weights: list[Path], on_progress: Callable[[int, int], None]) -> str:

@@ -20,9 +20,10 @@ from sampling.models import ModelVersion, SamplingRun
 from tests.tiny_models import save_tiny_policy
 from training import actions as training
 from training.demo import loop as demo
+from training.lineage.description import lineage_of
 from training.models import StageState, TrainingRound
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.whole_machine, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
@@ -80,7 +81,9 @@ def trained(*, base: ModelVersion, project: Project, kind: str, recipe: str) -> 
 
 def assert_every_stage_finished_once(round: TrainingRound) -> None:
     stages = list(round.stages.all())
-    assert [stage.kind for stage in stages] == ["reward_model", "rejection_sampling", "sft", "dpo", "evaluate"]
+    assert [stage.kind for stage in stages] == [
+        "check", "reward_model", "judge_model", "rejection_sampling", "sft", "dpo", "evaluate", "harness",
+    ]  # fmt: skip
     assert {stage.state for stage in stages} == {StageState.FINISHED}
     assert {stage.attempts for stage in stages} == {1}
 
@@ -122,13 +125,27 @@ def test_the_loop_closes_on_the_demo_model_and_its_export_is_a_dataset(installat
     results = {stage.kind: stage.result for stage in round.stages.all()}
     assert results["dpo"]["first_loss"] == pytest.approx(0.6931, abs=0.002)  # ln 2: it starts at its reference
     assert results["evaluate"]["win_rate_low"] <= results["evaluate"]["win_rate"]
+    by_judge = {match["judge"]: match["independent"] for match in results["evaluate"]["matches"]}
+    assert by_judge == {"simulated": True, "reward_model": True, "reward_selector": False}
+    assert results["harness"]["perplexity_old"] > 1
     assert round.policy.content_hash != base.content_hash
+    assert_the_policy_leads_back_to_every_judgment(round)
 
     exports.write_export(snapshot=round.snapshot, directory=tmp_path / "export", rows="judgment")
     dataset = load_dataset(str(tmp_path / "export"), cache_dir=str(tmp_path / "cache"))
     assert set(dataset) == {"train", "eval"}
     assert set(dataset["train"]["kind"]) == {"simulated"}
     assert len(dataset["train"]) == round.snapshot.counts["pairs_train"]
+
+
+def assert_the_policy_leads_back_to_every_judgment(round: TrainingRound) -> None:
+    """In the graph, and in the card beside the weights."""
+    learned = lineage_of(round.policy).judgments
+    expected = round.snapshot.judgments.filter(comparison__prompt__split="train")
+    assert set(learned.values_list("pk", flat=True)) == set(expected.values_list("pk", flat=True))
+    card = (Path(round.policy.location) / "README.md").read_text()
+    assert round.snapshot.content_hash[:12] in card
+    assert not list(Path(round.policy.location).glob("*.bin"))  # nothing pickled beside the weights
 
 
 def short_demo_recipe(folder: Path) -> Path:
@@ -139,6 +156,7 @@ def short_demo_recipe(folder: Path) -> Path:
         ("candidates = 8", "candidates = 2"),
         ("finished_only = true", "finished_only = false"),
         ("epochs = 3", "epochs = 1"),
+        ("[judge_model]", "[judge_model]\nleast_rows = 4"),
     ]:
         assert usual in text, f"demo.toml has no {usual!r} any more"
         text = text.replace(usual, here)

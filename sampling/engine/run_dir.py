@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -248,11 +248,20 @@ def read_log_tail(run_dir: Path | str, *, lines: int = 20, max_bytes: int = 64 *
 
 def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
     """Write `content` beside `path` and rename it there; `durable` also forces it to the disk first."""
+    _put_in_place(path, [json.dumps(content, allow_nan=False)], durable=durable)
+
+
+def write_json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one object a line, all of them or none: what is there when this returns outlives the machine."""
+    _put_in_place(path, (json.dumps(row, allow_nan=False, ensure_ascii=False) + "\n" for row in rows), durable=True)
+
+
+def _put_in_place(path: Path, parts: Iterable[str], *, durable: bool) -> None:
     # The process id is in the name, so that two writers never share a half-written file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, allow_nan=False)
+            file.writelines(parts)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

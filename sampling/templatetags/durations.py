@@ -2,7 +2,8 @@
 
 from django import template
 
-from sampling.durations import duration
+from sampling.durations import duration, roughly
 
 register = template.Library()
 register.filter(duration)
+register.filter(roughly)

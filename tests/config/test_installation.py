@@ -1,5 +1,6 @@
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 
 from config import installation
 
@@ -28,3 +29,10 @@ def test_there_is_only_one_first_administrator():
     User.objects.create_superuser("alice", password="hers")
     assert installation.first_administrator({"WHETSTONE_ADMIN_PASSWORD": "other"}) is None
     assert User.objects.get().check_password("hers")
+
+
+def test_the_number_of_training_processes_is_a_number_of_gpus():
+    assert installation.training_processes("4") == 4
+    for wrong in ("0", "-1", "two", ""):
+        with pytest.raises(ImproperlyConfigured, match="WHETSTONE_TRAINING_PROCESSES is"):
+            installation.training_processes(wrong)

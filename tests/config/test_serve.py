@@ -88,6 +88,7 @@ def installation() -> Iterator[Installation]:
 
 
 @pytest.mark.slow
+@pytest.mark.whole_machine
 def test_it_serves_survives_kills_and_leaves_nothing_behind(installation):
     first = installation.serve()
     wait_until(lambda: "Whetstone is at" in installation.said())
@@ -124,6 +125,7 @@ def test_it_serves_survives_kills_and_leaves_nothing_behind(installation):
 
 
 @pytest.mark.slow
+@pytest.mark.whole_machine
 def test_a_command_is_run_once_the_site_answers_and_its_exit_code_is_kept(installation):
     served = installation.serve("--then", "shell --command 'raise SystemExit(3)'", "--exit-after")
     assert served.wait(timeout=120) == 3

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sampling.durations import duration
+from sampling.durations import duration, roughly
 from sampling.lineage import lay_out
 from sampling.pace import Pace, pace
 
@@ -29,6 +29,12 @@ def test_pace_of_a_list_that_was_cut_off_uses_the_time_that_it_covers():
 def test_there_is_no_pace_while_nothing_comes():
     assert pace(stored_at=[], now=NOW, done=0, total=10) is None
     assert pace(stored_at=ago(31), now=NOW, done=1, total=10) is None
+
+
+def test_an_estimate_is_said_roughly():
+    said = {2: "5 s", 12: "10 s", 54: "55 s", 84: "1 min", 166: "3 min", 5399: "90 min", 9400: "2.5 h", 259200: "3 d"}
+    assert {seconds: roughly(seconds) for seconds in said} == said
+    assert roughly(None) == ""
 
 
 def test_durations_are_said_in_two_units():

@@ -1,5 +1,7 @@
 """A policy, a snapshot and the fake stages, for the tests of rounds."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from sampling import program_runs
@@ -37,6 +39,12 @@ def fake_check(monkeypatch):
     monkeypatch.setattr(round_plan, "program_of", checks.program)
     monkeypatch.setattr("sampling.program_runs.HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr("sampling.program_runs.NEWS_SECONDS", 0)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Ten bytes are free."""
+    monkeypatch.setattr("training.launching.disk.shutil.disk_usage", lambda _: SimpleNamespace(free=10))
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Six rounds by the OLM schedule, to the letter, on a tiny model: the real programs of every stage, in this process.
 
 What is made small: the model, the data, the lengths, and with them the batch (8 pairs in micro batches of 4), so that a
-stage takes more than one step. The stages of each round, rates, epochs, warm-up, the cosine's floor, what each stage
-starts from and learns from are the preset's own.
+stage takes more than one step. The stages of each round, rates, epochs, warm-up, the cosine's floor, gradient
+checkpointing, what each stage starts from and learns from are the preset's own.
 """
 
 import json
@@ -18,6 +18,7 @@ from sampling.actions import register_model
 from sampling.engine import run_dir as files
 from sampling.long_tasks import TaskState
 from sampling.models import Completion, ModelVersion, Prompt, PromptSet, SamplingRun, Split
+from sampling.prompt_files import GoodPrompt
 from tests.annotation.judged import judge, make_project
 from tests.tiny_models import save_tiny_policy
 from tests.training import in_process
@@ -30,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 ROUNDS = 6
 TRAIN, EVAL, K = 12, 6, 4
 SMALL = {"batch": 8, "micro_batch": 4, "max_length": 512, "least_rows": 2, "probes": 1, "probe_prompts": 1,
-         "probe_tokens": 4, "gradient_checkpointing": False}  # fmt: skip
+         "probe_tokens": 4}  # fmt: skip
 SHORT = {"max_tokens": 12, "max_model_len": 512}
 CHANGES = {
     "demonstrations": SMALL,
@@ -70,6 +71,7 @@ def campaign(settings, tmp_path, monkeypatch, _one_thread):
             snapshot=freeze_snapshot(project=project, name=f"batch-{number}", kinds=[JudgeKind.SIMULATED]),
             recipe="olm",
             changes=CHANGES,
+            seed=number,  # with one seed so small a policy would say the same again in every round
             previous=previous,
             demonstrations=demonstrations if number == 1 else None,
             enqueue=False,
@@ -83,16 +85,18 @@ def campaign(settings, tmp_path, monkeypatch, _one_thread):
 def make_prompts() -> PromptSet:
     prompt_set = PromptSet.objects.create(name="Campaign")
     for number in range(TRAIN + EVAL):
+        messages = [{"role": "user", "content": f"Question {number}?"}]
         Prompt.objects.create(
             prompt_set=prompt_set,
             split=Split.TRAIN if number < TRAIN else Split.EVAL,
-            messages=[{"role": "user", "content": f"Question {number}?"}],
-            content_hash=f"{number}",
+            messages=messages,
+            content_hash=GoodPrompt(0, messages).content_hash,
         )
     return prompt_set
 
 
 def make_demonstrations(path) -> DemonstrationSet:
+    """Sixteen to learn from, and one that answers an eval prompt."""
     rows = [
         [
             {"role": "user", "content": f"Say {number}."},
@@ -102,6 +106,7 @@ def make_demonstrations(path) -> DemonstrationSet:
         ]
         for number in range(16)
     ]
+    rows.append([{"role": "user", "content": f"Question {TRAIN}?"}, {"role": "assistant", "content": "So."}])
     path.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in rows))
     return DemonstrationSet.objects.create(name="shown", location=str(path), content_hash="0", rows=len(rows))
 
@@ -163,8 +168,7 @@ def test_the_campaign_follows_the_olm_schedule_to_the_letter(campaign):
         assert sampling["policy"] == before.policy.location
 
     first, fifth = campaign[0], campaign[4]
-    shown = stage(first, "demonstrations").model_version
-    assert stage(first, "reward_model").model_version.parent == shown  # started from the policy
+    _assert_demonstrations(first)
     assert stage(fifth, "dpo").model_version.parent == stage(fifth, "sft").model_version
     assert fifth.policy == stage(fifth, "dpo").model_version
     assert campaign[3].policy == stage(campaign[3], "sft").model_version
@@ -178,19 +182,48 @@ def test_the_campaign_follows_the_olm_schedule_to_the_letter(campaign):
             assert result["steps"] == steps
         assert stage(round, "reward_model").result["best"] in _reward_models(campaign, round)
     assert stage(fifth, "dpo").result["first_loss"] == pytest.approx(math.log(2), abs=1e-3)
-    _assert_rates(campaign[-1])
+    for kind in ("sft", "dpo"):
+        _assert_rates(campaign[-1], kind, peak=1e-5)
+    assert stage(campaign[-1], "dpo").result["steps"] > 10  # else the rates would say little
+    _assert_pool(campaign)
     _assert_lineage(campaign)
 
 
-def _assert_rates(round: TrainingRound) -> None:
-    """Warmed up over 3 % of the steps but at least 5, and down a cosine to a tenth of 1e-5."""
-    for kind in ("sft", "dpo"):
-        seen, steps = rates(round, kind), stage(round, kind).result["steps"]
-        warmup = max(5, math.ceil(0.03 * steps))
-        if warmup >= steps:  # it would never get there: half of so short a stage
-            warmup = steps // 2
-        assert seen == pytest.approx([cosine(step, steps, warmup, 1e-5) for step in range(steps)], rel=1e-3, abs=1e-12)
-    assert stage(round, "dpo").result["steps"] > 10  # else the line above would say little
+def _assert_demonstrations(first: TrainingRound) -> None:
+    """SFT first: 2e-5, two epochs, a cosine; and all that follows begins with what it made."""
+    demonstrations = stage(first, "demonstrations")
+    told, shown = demonstrations.told["recipe"], demonstrations.model_version
+    assert (told["learning_rate"], told["epochs"], told["lr_schedule"]) == (2e-5, 2, "cosine")
+    assert (told["weight_decay"], told["gradient_checkpointing"]) == (0.1, True)
+    # 16 of the 17 conversations, for one answers an eval prompt: two steps of eight an epoch, four in two.
+    assert (demonstrations.result["rows"], demonstrations.result["steps"]) == (16, 4)
+    assert stage(first, "check").result["stages"]["demonstrations"]["dropped"] == {"held_out": 1}
+    _assert_rates(first, "demonstrations", peak=2e-5)
+    assert demonstrations.told["inputs"]["policy"] == first.base_policy.location
+    for kind in ("reward_model", "judge_model", "rejection_sampling", "sft"):
+        assert stage(first, kind).told["inputs"]["policy"] == shown.location, kind
+    assert stage(first, "sft").model_version.parent == stage(first, "reward_model").model_version.parent == shown
+
+
+def _assert_rates(round: TrainingRound, kind: str, *, peak: float) -> None:
+    """Warmed up over 3 % of the steps but at least 5, and down a cosine to a tenth of the peak."""
+    seen, steps = rates(round, kind), stage(round, kind).result["steps"]
+    warmup = max(5, math.ceil(0.03 * steps))
+    if warmup >= steps:  # it would never get there: so short a stage begins with its rate
+        warmup = 0
+    assert seen == pytest.approx([cosine(step, steps, warmup, peak) for step in range(steps)], rel=1e-3, abs=1e-12)
+
+
+def _assert_pool(campaign) -> None:
+    """From the second round on the best is chosen from the candidates of all rounds so far."""
+    for round in campaign:
+        sampling = stage(round, "rejection_sampling")
+        assert len(sampling.told["inputs"]["pool"]) == round.number - 1
+        assert bool(sampling.result["pooled"]) == (round.number > 1)
+        assert stage(round, "check").result["stages"]["sft"]["rows"] == TRAIN  # each prompt once, however often sampled
+    kept = {round.number: stage(round, "rejection_sampling").result["from_earlier_rounds"] for round in campaign}
+    assert kept[1] == 0
+    assert all(kept[number] for number in range(2, ROUNDS + 1)), kept
 
 
 def _reward_models(campaign, round) -> set[str]:

@@ -10,7 +10,7 @@ from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import JudgeKind
 from sampling.models import Completion, ModelVersion, Origin, SamplingRun
 from tests.annotation.judged import judge, make_comparison, make_project
-from training.launching import cost
+from training.launching import expected
 from training.pipeline.preferences import read_pairs
 from training.running import round_data
 
@@ -48,7 +48,7 @@ def test_a_round_reads_an_edits_pairs_and_not_those_of_an_unsafe_completion_over
 
 def test_the_mean_length_that_a_round_is_estimated_from_is_the_models_own(edited):
     assert Completion.objects.get(origin=Origin.PERSON).tokens is None
-    assert cost._completion_tokens(edited) == 3  # every completion of the builder
+    assert expected._completion_tokens(edited) == 3  # every completion of the builder
 
 
 def test_an_edit_is_counted_as_no_runs_and_no_models(edited):

@@ -9,6 +9,9 @@ from django.utils import timezone
 
 from sampling.long_tasks import TaskState
 from tests.training import checks, rounds
+from training import actions
+from training.launching.asked import BLANK
+from training.launching.changes import whole
 from training.management.commands.run_round import Command
 from training.models import LaunchCheck, TrainingRound
 
@@ -149,13 +152,45 @@ def test_a_wrong_change_is_an_error_with_the_remedy(asked, change, words):
         run(**asked, changes=[change])
 
 
-def test_the_next_round_of_a_schedule_starts_from_what_the_one_before_made(asked):
-    run(**asked)
-    with pytest.raises(CommandError, match='no recipe "all_stages"'):  # it is a file of the tests', not the project's
-        run(name="r2", snapshot="june", previous="r1")
-    run(name="r2", snapshot="june", previous="r1", recipe=rounds.RECIPE)
+def test_the_next_round_of_a_schedule_goes_on_as_the_form_that_continues_one(asked):
+    run(**asked | {"recipe": "smoke", "seed": 5}, changes=["dpo.beta=0.3", "sft.epochs=2"])
+    run(name="r2", previous="r1", changes=["dpo.beta=0.4"])
     second = TrainingRound.objects.get(name="r2")
     assert (second.number, second.previous.name, second.base_policy.name) == (2, "r1", "r1-dpo")
+    assert (second.snapshot.name, second.seed, second.recipe_name) == ("june", 5, "smoke")
+    # What was changed in the first round stays changed, but for what is asked for now.
+    assert (second.recipe["sft"]["epochs"], second.recipe["dpo"]["beta"]) == (2.0, 0.4)
+    assert second.changes == {"dpo": {"beta": 0.4}, "sft": {"epochs": 2.0}}
+
+
+@pytest.mark.parametrize("how", ["a file", "blank"])
+def test_a_schedule_goes_on_without_the_file_that_it_began_with(asked, how, round):
+    if how == "a file":
+        run(**asked | {"name": "first"}, changes=["dpo.beta=0.3"])
+    else:
+        told = {key: value for key, value in round.schedule.items() if key not in ("name", "description", "warning")}
+        actions.execute_round(
+            round=actions.launch_round(
+                name="first", base_policy=round.base_policy, snapshot=round.snapshot, recipe=BLANK, enqueue=False,
+                changes=whole(told | {"dpo": told["dpo"] | {"beta": 0.3}}),
+            )
+        )  # fmt: skip
+    run(name="second", previous="first")
+    first, second = (TrainingRound.objects.get(name=name) for name in ("first", "second"))
+    assert second.recipe["dpo"]["beta"] == 0.3
+    assert second.schedule == first.schedule
+
+
+def test_another_recipe_begins_without_the_changes_of_the_round_before(asked):
+    run(**asked | {"recipe": "smoke"}, changes=["dpo.beta=0.3"])
+    run(name="r2", previous="r1", recipe=rounds.RECIPE)
+    assert TrainingRound.objects.get(name="r2").changes == {}
+
+
+def test_a_disk_that_is_too_full_refuses_the_round_before_its_check(asked, fake_check, full_disk):
+    with pytest.raises(CommandError, match=r"The disk is too full.*Free some space there"):
+        run(**asked)
+    assert not LaunchCheck.objects.exists()
 
 
 def test_names_that_are_not_there_are_answered_with_those_there_are(asked, round):

@@ -94,18 +94,19 @@ def _until(condition, *, seconds: float, every=lambda: None) -> None:
         time.sleep(0.5)
 
 
-def test_a_round_whose_worker_is_killed_is_finished_once_by_another(policy, snapshot, messages, start_worker):
+@pytest.mark.parametrize("kind", ALL)
+def test_a_round_whose_worker_is_killed_is_finished_once_by_another(policy, snapshot, messages, start_worker, kind):
     round = rounds.launch_for_tests("r1", policy, snapshot)
-    rounds.order(round, sft="hang once")
+    rounds.order(round, **{kind: "hang once"})
+    until_then = ALL[: ALL.index(kind) + 1]
 
     def now() -> TrainingRound:
         return TrainingRound.objects.get(pk=round.pk)
 
     first = start_worker()
     messages("training.tasks.run_round", round.pk)
-    _until(lambda: rounds.told(round, "started") == ALL[:5], seconds=60)
-    sft = round.stages.get(kind="sft")
-    _until(lambda: (sft.run_dir / "progress.json").exists(), seconds=20)
+    _until(lambda: rounds.told(round, "started") == until_then, seconds=60)
+    _until((round.stages.get(kind=kind).run_dir / "progress.json").exists, seconds=20)
     _kill(first)
     assert now().state == TaskState.RUNNING  # nobody is there to say that it is not
 
@@ -116,7 +117,7 @@ def test_a_round_whose_worker_is_killed_is_finished_once_by_another(policy, snap
     done = now()
     assert (done.state, done.failure) == (TaskState.FINISHED, "")
     assert done.attempt == 2
-    assert rounds.told(round, "started") == [*ALL[:5], "sft", *ALL[5:]]
+    assert rounds.told(round, "started") == [*until_then, *ALL[ALL.index(kind) :]]
     assert rounds.told(round, "ended") == ALL
     assert {stage.state for stage in done.stages.all()} == {StageState.FINISHED}
     assert sorted(ModelVersion.objects.values_list("name", flat=True)) == [

@@ -104,9 +104,11 @@ def cancel_round(*, round: TrainingRound) -> TrainingRound:
 def retry_round(*, round: TrainingRound, enqueue: bool = True) -> TrainingRound:
     """Queue a failed or cancelled round again; it goes on at its first unfinished stage.
 
-    Raises StaleState when it is neither (any more): somebody else was first. With ``enqueue=False`` no worker is
-    told: the caller executes it.
+    Raises StaleState when it is neither (any more): somebody else was first; and ValidationError where the disk is too
+    full for the rest. With ``enqueue=False`` no worker is told: the caller executes it.
     """
+    if round.state in (TaskState.FAILED, TaskState.CANCELLED) and (problem := launch_checks.retry_problem(round)):
+        raise ValidationError({"recipe": problem})
     with transaction.atomic():
         round.retry()
         if enqueue:

@@ -8,11 +8,13 @@ from rest_framework import serializers
 from annotation.models import DatasetSnapshot
 from sampling.models import ModelVersion
 from training import recipe as recipes
+from training.launching import changes, prefill
 from training.launching.asked import BLANK, Asked
 from training.launching.forms import MAX_CHANGES, OF_THE_ROUND, recipe_names
 from training.launching.launch_checks import MAX_NAME
 from training.models import DemonstrationSet, TrainingRound
 
+SEED = 17
 LISTED = 20  # of what there is, in an error's words
 
 
@@ -48,7 +50,7 @@ class Changes(serializers.Field):
         if not isinstance(value, str) or len(value) > MAX_CHANGES:
             raise serializers.ValidationError(f"Give an object by section, or at most {MAX_CHANGES:,} characters.")
         try:
-            return recipes.read_changes(value)
+            return changes.read(value)
         except recipes.RecipeError as error:
             raise serializers.ValidationError(str(error)) from None
 
@@ -57,11 +59,11 @@ class CheckAsked(serializers.Serializer):
     """The inputs of a round, on which the check of its data depends."""
 
     base_policy = ByNameOrId(ModelVersion.objects.policies(), "policy", required=False)
-    snapshot = ByNameOrId(DatasetSnapshot.objects.select_related("project"), "snapshot")
-    recipe = serializers.ChoiceField(choices=[])
+    snapshot = ByNameOrId(DatasetSnapshot.objects.select_related("project"), "snapshot", required=False)
+    recipe = serializers.ChoiceField(choices=[], required=False)
     changes = Changes(default=dict)
     previous = ByNameOrId(TrainingRound.objects.select_related("policy", "snapshot"), "round", default=None)
-    demonstrations = ByNameOrId(DemonstrationSet.objects.defer("rejected"), "set of demonstrations", default=None)
+    demonstrations = ByNameOrId(DemonstrationSet.objects.defer("rejected"), "set of demonstrations", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,13 +73,14 @@ class CheckAsked(serializers.Serializer):
         self.fields["recipe"].error_messages["invalid_choice"] = told
 
     def validate(self, given: dict[str, Any]) -> dict[str, Any]:
-        """A round that continues another starts from the policy which that one made, unless it is told otherwise."""
-        if "base_policy" not in given:
-            previous = given["previous"]
-            if previous is None or previous.policy is None:
-                raise serializers.ValidationError({"base_policy": ["This field is required."]})
-            given["base_policy"] = previous.policy
-        return given
+        """What is left out is taken from ``previous``, as the form and the shell take it that continue a round."""
+        if previous := given["previous"]:
+            given = _as_before(previous, given)
+        missing = [field for field in ("base_policy", "snapshot", "recipe") if field not in given]
+        if missing:
+            required = serializers.Field.default_error_messages["required"]
+            raise serializers.ValidationError({field: [required] for field in missing})
+        return {"demonstrations": None} | given
 
     @property
     def asked(self) -> Asked:
@@ -86,6 +89,24 @@ class CheckAsked(serializers.Serializer):
 
 class RoundAsked(CheckAsked):
     name = serializers.CharField(max_length=MAX_NAME)
-    seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=17)
+    seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False)
     cloned_from = ByNameOrId(TrainingRound.objects.all(), "round", default=None)
     request_key = serializers.UUIDField(default=None, allow_null=True)
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        usual = given["previous"].seed if given["previous"] else SEED
+        return {"seed": usual} | super().validate(given)
+
+
+def _as_before(previous: TrainingRound, given: dict[str, Any]) -> dict[str, Any]:
+    """With what the next round of the schedule begins with: its recipe with the changes, and those given over them."""
+    told = prefill.continuing(previous)
+    before: dict[str, Any] = {"demonstrations": previous.demonstrations}
+    if "base_policy" not in given:
+        before["base_policy"] = ModelVersion.objects.get(pk=told["base_policy"])
+    if "snapshot" not in given:
+        before["snapshot"] = DatasetSnapshot.objects.select_related("project").get(pk=told["snapshot"])
+    if "recipe" in given:
+        return before | given
+    changed = changes.laid_over(recipes.read_changes(told["changes"]), given["changes"])
+    return before | given | {"recipe": told["recipe"], "changes": changed}

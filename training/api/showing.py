@@ -4,11 +4,34 @@ from typing import Any
 
 from django.urls import reverse
 
-from training.launching import checking
+from training.evaluation import people
+from training.launching import checking, launch_checks
+from training.launching.asked import Asked
+from training.launching.cost import cost_of
 from training.models import LaunchCheck, Stage, TrainingRound
 from training.watching import progress
 
 Shown = dict[str, Any]
+CHECKED = {"base_policy": "smollm2", "snapshot": "june", "recipe": "demo", "changes": {"dpo": {"beta": 0.2}}}
+FIRST, NEXT = {"name": "r1", **CHECKED}, {"name": "r2", "previous": "r1"}
+
+
+def index() -> list[Shown]:
+    """What can be asked for, each with an example."""
+    rounds, of_one = reverse("training-api:rounds"), reverse("training-api:round", args=[1])
+    return [
+        _address("GET", f"{rounds}?page=1&page_size=50", "the rounds, newest first"),
+        _address("POST", rounds, "launch a round: names or ids; a repeated request_key (a UUID) launches one", FIRST),
+        _address("POST", rounds, "launch the next round of a schedule, with its recipe and changes", NEXT),
+        _address("POST", reverse("training-api:check"), "check the data; ask until the state is finished", CHECKED),
+        _address("GET", of_one, "one round with its stages, results and gate"),
+        _address("POST", reverse("training-api:round_cancel", args=[1]), "stop it; finished stages are kept"),
+        _address("POST", reverse("training-api:round_retry", args=[1]), "queue a failed or cancelled round again"),
+    ]
+
+
+def _address(method: str, address: str, what: str, content: Shown | None = None) -> Shown:
+    return {"method": method, "address": address, "what": what} | ({"send": content} if content else {})
 
 
 def round_in_short(round: TrainingRound) -> Shown:
@@ -29,7 +52,7 @@ def round_in_short(round: TrainingRound) -> Shown:
         "snapshot": {"id": round.snapshot_id, "name": round.snapshot.name, "project": round.snapshot.project.name},
         "policy": round.policy.name if round.policy else None,
         "is_published": bool(round.policy and round.policy.published_at),
-        "win_rate": round.evaluation.get("win_rate"),
+        **{key: round.evaluation.get(key) for key in ("win_rate", "win_rate_low", "win_rate_high")},
         "created_at": round.created_at,
         "started_at": round.started_at,
         "finished_at": round.finished_at,
@@ -46,6 +69,10 @@ def round_in_full(round: TrainingRound) -> Shown:
         "cloned_from": round.cloned_from.name if round.cloned_from else None,
         "demonstrations": round.demonstrations.name if round.demonstrations else None,
         "gate": round.gate_report,
+        "overruled_by": round.overruled_by.get_username() if round.overruled_by else None,
+        "overruled_at": round.overruled_at,
+        "overrule_reason": round.overrule_reason,
+        "people": people.as_json(round),
         "request_key": round.request_key,
         "created_by": round.created_by.get_username() if round.created_by else None,
         "stages": [_stage(item) for item in shown.stages],
@@ -69,7 +96,7 @@ def _stage(item: progress.StageProgress) -> Shown:
     }
 
 
-def check(row: LaunchCheck) -> Shown:
+def check(row: LaunchCheck, asked: Asked) -> Shown:
     """``problems`` by field, as a launch would refuse with them; empty while the check is not finished."""
     return {
         "id": row.pk,
@@ -78,5 +105,23 @@ def check(row: LaunchCheck) -> Shown:
         "failure": row.failure,
         "problems": {field: [problem] for field, problem in checking.problems_in(row).items()},
         "result": row.result,
+        "warnings": launch_checks.warnings_of(asked),
+        "estimate": _estimate(asked),
         "dropped_page": reverse("training:check_dropped", args=[row.pk]),
+    }
+
+
+def _estimate(asked: Asked) -> Shown | None:
+    """What the round would take; null where the policy's size cannot be read here."""
+    recipe = launch_checks.examined(asked).recipe
+    cost = cost_of(asked, recipe) if recipe else None
+    if cost is None or not cost.stages:
+        return None
+    return {
+        "seconds": cost.seconds,
+        "rounds_measured": cost.rounds_measured,
+        "seconds_by_stage": {stage.kind: stage.seconds for stage in cost.stages},
+        "disk_bytes": cost.disk_bytes,
+        "disk_bytes_while_training": cost.resume_bytes,
+        "disk_free_bytes": cost.free_bytes,
     }

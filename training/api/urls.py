@@ -6,6 +6,7 @@ from training.api import views
 
 app_name = "training-api"
 urlpatterns = [
+    path("", views.index, name="index"),
     path("rounds/", views.rounds, name="rounds"),
     path("rounds/check/", views.check, name="check"),
     path("rounds/<int:pk>/", views.round, name="round"),

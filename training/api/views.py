@@ -26,6 +26,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sampling.lifecycle import StaleState
+from sampling.long_tasks import TaskState
 from training import actions
 from training.api import showing
 from training.api.asking import CheckAsked, RoundAsked
@@ -54,6 +55,12 @@ def for_staff(*methods: str) -> Callable[[Callable[..., Response]], Callable[...
     return decorated
 
 
+@for_staff("GET")
+def index(request: Request) -> Response:
+    """The addresses, each with an example; sign in with each request (basic authentication) or by a session."""
+    return Response({"addresses": showing.index()})
+
+
 @for_staff("GET", "POST")
 def rounds(request: Request) -> Response:
     """GET: the rounds, newest first, by pages. POST: launch one; a request_key seen before gives the round it made."""
@@ -71,18 +78,23 @@ def round(request: Request, pk: int) -> Response:
 
 @for_staff("POST")
 def round_cancel(request: Request, pk: int) -> Response:
-    """Ask for the round to stop. Asking again, or for one that is over, changes nothing."""
-    actions.cancel_round(round=get_object_or_404(TrainingRound, pk=pk))
+    """Ask for the round to stop. Asking again changes nothing; one that has ended otherwise is no longer to be had."""
+    round = get_object_or_404(TrainingRound, pk=pk)
+    actions.cancel_round(round=round)
+    if round.state in (TaskState.FINISHED, TaskState.FAILED):
+        return _conflict(f'Round "{round}" is {round.state} already; there is nothing to cancel.')
     return Response(showing.round_in_full(_round(pk)))
 
 
 @for_staff("POST")
 def round_retry(request: Request, pk: int) -> Response:
     """Queue a failed or cancelled round again."""
+    round = get_object_or_404(TrainingRound, pk=pk)
     try:
-        actions.retry_round(round=get_object_or_404(TrainingRound, pk=pk))
-    except StaleState as stale:
-        return Response({"detail": str(stale)}, status=status.HTTP_409_CONFLICT)
+        _by_field(actions.retry_round, round=round)
+    except StaleState:
+        round.refresh_from_db()
+        return _conflict(f'Round "{round}" is {round.state}; only what failed or was cancelled is retried.')
     return Response(showing.round_in_full(_round(pk)))
 
 
@@ -92,7 +104,8 @@ def check(request: Request) -> Response:
     given = CheckAsked(data=request.data)
     given.is_valid(raise_exception=True)
     found = _by_field(actions.requested_check, asked=given.asked, again=request.query_params.get("again") == "1")
-    return Response(showing.check(found), status=status.HTTP_200_OK if found.is_over else status.HTTP_202_ACCEPTED)
+    content = showing.check(found, given.asked)
+    return Response(content, status=status.HTTP_200_OK if found.is_over else status.HTTP_202_ACCEPTED)
 
 
 def _launched(request: Request) -> Response:
@@ -101,6 +114,10 @@ def _launched(request: Request) -> Response:
     launched = _by_field(actions.launch_round, **given.validated_data, created_by=request.user)
     content = showing.round_in_full(_round(launched.pk))
     return Response(content, status=status.HTTP_201_CREATED, headers={"Location": content["url"]})
+
+
+def _conflict(reason: str) -> Response:
+    return Response({"detail": reason}, status=status.HTTP_409_CONFLICT)
 
 
 def _by_field(action: Callable[..., Any], **asked: Any) -> Any:
@@ -112,5 +129,5 @@ def _by_field(action: Callable[..., Any], **asked: Any) -> Any:
 
 
 def _round(pk: int) -> TrainingRound:
-    rows = TrainingRound.objects.for_page().select_related("previous", "cloned_from", "demonstrations")
+    rows = TrainingRound.objects.for_page().select_related("previous", "cloned_from", "demonstrations", "overruled_by")
     return get_object_or_404(rows.prefetch_related("stages__model_version"), pk=pk)

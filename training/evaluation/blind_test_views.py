@@ -4,6 +4,7 @@ from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import trigger_client_event
 
 from sampling.access import staff_required
 from training.evaluation import blind_tests
@@ -57,4 +58,6 @@ def blind_test_open(request: HttpRequest, pk: int) -> HttpResponse:
         problem = " ".join(f"{name.capitalize()}: {' '.join(errors)}" for name, errors in form.errors.items())
     context = blind_tests.shown(round) | {"blind_problem": problem}
     part = "_blind_tests" if request.htmx else "blind_tests"
-    return render(request, f"training/{part}.html", context, status=422 if problem else 200)
+    response = render(request, f"training/{part}.html", context, status=422 if problem else 200)
+    # The round's page hides its answers then (_answers.html).
+    return response if problem else trigger_client_event(response, "blind-test-opened")

@@ -1,14 +1,17 @@
 """People as judges: the evaluation's completions, opened as blind comparisons in the annotation app.
 
 No completion is written anew: what the judges of the evaluation saw is what people see, the first completion of each
-prompt by each policy. Neither page nor address tells annotators which is whose.
+prompt by each policy. Neither page nor address tells annotators which is whose, nor of which round they are. Whoever
+opens a test has seen the round's page, and may judge too: so the prompts that it showed are left out, and it shows no
+answers until people are done.
 """
 
 import hashlib
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +27,13 @@ from sampling.long_tasks import TaskState
 from sampling.models import Completion, ModelVersion, Prompt, SamplingRun, Split
 from training.evaluation.standings import Standing, standing, wanted_and_given
 from training.models import BlindTest, Stage, StageKind, StageState, TrainingRound
+from training.watching import run_files
 
 __all__ = ["BlindTestRefused", "Standing", "open_blind_test", "opponents_of", "shown", "standing"]
+
+# Of prompts whose answers the round's page never showed. With fewer of them, those that it showed are asked too.
+ENOUGH_PROMPTS = 10
+NAME = "Blind test"
 
 GUIDELINES = """\
 Two assistants answered the same request. Say which answer **you** would rather have got.
@@ -70,7 +78,7 @@ def open_blind_test(
 ) -> BlindTest:
     """A project in which people compare the round's policy with ``opponent``; the one that there is, if there is one.
 
-    ``prompts``: at most so many, drawn by content, always the same ones. ``overlap``: how many people judge each.
+    ``prompts``: at most so many, drawn by their numbers, always the same ones. ``overlap``: how many people judge each.
     Raises BlindTestRefused when the round has no finished evaluation with completions of both.
     """
     # The second half of a double click waits here, and finds the first one's.
@@ -86,7 +94,7 @@ def open_blind_test(
     which = next(which for which, policy in _policies(round).items() if policy == opponent)
     rows = _rows_of_both(round, stage, which, prompts)
     project = annotation.create_project(
-        name=_free_name(round),
+        name=_free_name(),
         created_by=created_by,
         guidelines=GUIDELINES,
         overlap=overlap,
@@ -103,12 +111,10 @@ def open_blind_test(
     return test
 
 
-def _free_name(round: TrainingRound) -> str:
-    """Numbered where the round has another one, for the opponent's name is nothing that annotators need to read."""
-    base = f"Blind test: {round.name}"[:112]
-    taken = set(Project.objects.filter(name__startswith=base).values_list("name", flat=True))
-    names = (base if number == 1 else f"{base} ({number})" for number in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
+def _free_name() -> str:
+    """ "Blind test 3": annotators need to read neither round nor opponent, which would tell them what to expect."""
+    taken = set(Project.objects.filter(name__startswith=NAME).values_list("name", flat=True))
+    return next(name for number in count(1) if (name := f"{NAME} {number}") not in taken)
 
 
 def _rows_of_both(
@@ -116,10 +122,10 @@ def _rows_of_both(
 ) -> dict[int, dict[str, list[dict[str, Any]]]]:
     """By prompt set, then by side: the rows of the prompts that both answered and that are still there."""
     sides = {side: _first_of_each_prompt(_file(stage, side)) for side in ("new", which)}
-    both = sorted(sides["new"].keys() & sides[which].keys(), key=lambda key: _draw(round.seed, key))
+    both = sides["new"].keys() & sides[which].keys()
     sets = dict(Prompt.objects.filter(pk__in=both).values_list("pk", "prompt_set_id"))
     found: dict[int, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for key in [key for key in both if key in sets][:limit]:
+    for key in _drawn(round, stage, sets)[:limit]:
         for side, rows in sides.items():
             found[sets[key]][side].append(rows[key])
     if not found:
@@ -140,8 +146,12 @@ def _first_of_each_prompt(path: Path) -> dict[int, dict[str, Any]]:
         ) from None
 
 
-def _draw(seed: int, prompt_id: int) -> str:
-    return hashlib.sha256(f"{seed} {prompt_id}".encode()).hexdigest()
+def _drawn(round: TrainingRound, stage: Stage, prompt_ids: Iterable[int]) -> list[int]:
+    """In an order that is always the same; those that the round's page showed last, or not at all."""
+    shown_there = {row.get("prompt_id") for row in run_files.judged_prompts(stage, limit=run_files.SAMPLES_SHOWN)}
+    drawn = sorted(prompt_ids, key=lambda key: hashlib.sha256(f"{round.seed} {key}".encode()).hexdigest())
+    unseen = [key for key in drawn if str(key) not in shown_there]
+    return unseen if len(unseen) >= ENOUGH_PROMPTS else [*unseen, *(key for key in drawn if str(key) in shown_there)]
 
 
 def _keep(
@@ -192,7 +202,13 @@ def shown(round: TrainingRound) -> dict[str, Any]:
         "blind_tests": rows,
         "blind_opponents": [policy for policy in opponents_of(round) if policy.pk not in met],
         "blind_undecided": any(row["standing"].undecided for row in rows),
+        "blind_unfinished": any(row["judgments"]["given"] < row["judgments"]["wanted"] for row in rows),
     }
+
+
+def is_being_judged(round: TrainingRound) -> bool:
+    """Whether people still have judgments to give in a blind test of the round."""
+    return any(each["given"] < each["wanted"] for each in map(wanted_and_given, round.blind_tests.all()))
 
 
 def _row(test: BlindTest) -> dict[str, Any]:

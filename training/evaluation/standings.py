@@ -3,14 +3,15 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, pvariance
+from statistics import fmean
+
+from django.db.models import Exists, OuterRef
 
 from annotation.models import Comparison, JudgeKind, Judgment, Slot
 from annotation.rules.ranking import places, relation
 from sampling.models import Completion
 from training.models import BlindTest
-
-CONFIDENCE = 0.95
+from training.pipeline.win_intervals import win_interval
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Standing:
     def prompts(self) -> int:
         return self.wins + self.ties + self.losses + self.undecided
 
+    @property
+    def judged(self) -> int:
+        """Prompts of which people said something."""
+        return self.wins + self.ties + self.losses - self.alike
+
 
 def standing(blind_test: BlindTest) -> Standing:
     """What people say, and nobody else; a reviewer's decision stands for all that annotators said of its prompt.
@@ -47,7 +53,7 @@ def standing(blind_test: BlindTest) -> Standing:
     alike = prompts - asked.distinct().count()
     share = len(verdicts) / differing if differing else 1.0
     counted = [*verdicts, *[0.5] * round(alike * share)] if verdicts or not differing else []
-    low, high = interval(counted) if counted else (None, None)
+    low, high = win_interval(counted) if counted else (None, None)
     return Standing(
         wins=sum(verdict > 0.5 for verdict in verdicts),
         ties=sum(verdict == 0.5 for verdict in verdicts) + alike,
@@ -61,24 +67,10 @@ def standing(blind_test: BlindTest) -> Standing:
 
 
 def wanted_and_given(blind_test: BlindTest) -> dict[str, int]:
-    """The judgments that the project is to have, and those that it has."""
-    slots = Slot.objects.filter(comparison__in=_comparisons(blind_test), is_parked=False)
+    """The judgments of people that the project is to have, and those that it has."""
+    of_others = Judgment.objects.exclude(kind=JudgeKind.PERSON).filter(assignment__slot=OuterRef("pk"))
+    slots = Slot.objects.filter(~Exists(of_others), comparison__in=_comparisons(blind_test), is_parked=False)
     return {"wanted": slots.count(), "given": slots.filter(is_filled=True).count()}
-
-
-def interval(verdicts: Sequence[float]) -> tuple[float, float]:
-    """A 95 % score interval for the mean of ``verdicts``, each of one prompt and between 0 and 1; at least one.
-
-    Wilson's (1927) for wins and losses. Ties make verdicts vary less than wins and losses of the same mean would, so
-    they are worth more of them: n times the ratio of the two variances (Kish's effective sample size, 1965).
-    """
-    mean, varies = fmean(verdicts), pvariance(verdicts)
-    # Where nothing varies the ratio means nothing: then as many as there are.
-    n = len(verdicts) * (mean * (1 - mean) / varies if varies > 0 else 1.0)
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    centre = (mean + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (mean * (1 - mean) / n + z * z / (4 * n * n)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _comparisons(blind_test: BlindTest):

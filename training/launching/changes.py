@@ -1,12 +1,43 @@
 """Changes to a recipe: what differs between one and another, and how that is written. Pure."""
 
+import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from training import recipe as recipes
+from training.recipe.reading import hint
+
 Resolved = Mapping[str, Any]
 WORDS = ("name", "description", "warning")  # what a recipe says of itself
+
+LINE = re.compile(r"\s*([\w-]+)\.([\w-]+)\s*=\s*(.*?)\s*")
+WORD = re.compile(r"[A-Za-z_][^\s\"'\[\]{}=]*")  # what is text to a reader, and nothing to TOML
+
+
+def read(text: str) -> dict[str, Any]:
+    """Changes as people write them. Raises RecipeError: of a line that is no TOML, all that is wrong with it."""
+    try:
+        return recipes.read_changes(text)
+    except recipes.RecipeError as error:
+        raise recipes.RecipeError(" ".join([str(error), *_wrong_with_line(text, str(error))])) from None
+
+
+def _wrong_with_line(text: str, error: str) -> list[str]:
+    at = re.search(r"at line (\d+)", error)
+    lines = text.splitlines() or [""]
+    number = min(int(at[1]), len(lines)) if at else len(lines)
+    line = LINE.fullmatch(lines[number - 1])
+    if line is None:
+        return [f"Line {number} is {lines[number - 1].strip()!r}; write SECTION.KEY = VALUE, such as dpo.beta = 0.2."]
+    section, key, value = line.groups()
+    wrong = [f'Line {number}: text needs quotes, {section}.{key} = "{value}".'] if WORD.fullmatch(value) else []
+    if section not in recipes.SECTIONS:
+        return [*wrong, f'There is no section "{section}". {hint(section, recipes.SECTIONS)}']
+    keys = [each.name for each in dataclasses.fields(recipes.SECTIONS[section])]
+    return wrong if key in keys else [*wrong, f'[{section}] has no key "{key}". {hint(key, keys)}']
 
 
 def between(file: Resolved, wanted: Resolved) -> dict[str, Any] | None:
@@ -28,6 +59,16 @@ def between(file: Resolved, wanted: Resolved) -> dict[str, Any] | None:
         if differing or section not in file:
             changes[section] = differing
     return changes
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both changes in one; where both say something of a value, ``above`` is right."""
+    together = dict(below)
+    for section, values in above.items():
+        there = together.get(section)
+        both = isinstance(there, Mapping) and isinstance(values, Mapping)
+        together[section] = {**there, **values} if both else values
+    return together
 
 
 def whole(wanted: Resolved) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sampling.durations import duration
+from sampling.durations import roughly
 from training.launching import launch_checks
 from training.launching.asked import Asked
 from training.launching.cost import cost_of
@@ -21,12 +21,12 @@ def table_of(check: LaunchCheck, asked: Asked) -> str:
     lines: list[str] = []
     if recipe:
         cost = cost_of(asked, recipe)
-        lines += _aligned([HEAD, *(_cells(row) for row in stage_rows(cost, report))])
+        rows = stage_rows(cost, report)
+        lines += _aligned([HEAD, *map(_cells, rows)])
         if cost.stages:
-            lines.append(
-                f"About {duration(cost.seconds)}; {size(cost.disk_bytes)} of disk, {size(cost.free_bytes)} free."
-            )
-        lines += cost.problems
+            spent = roughly(sum(row.seconds or 0.0 for row in rows))
+            lines.append(f"About {spent}; {size(cost.disk_bytes)} of disk, {size(cost.free_bytes)} free.")
+        lines += [*cost.problems, *launch_checks.warnings_of(asked)]
     return "\n".join([*lines, *_found(report)])
 
 
@@ -34,7 +34,7 @@ def _found(report: Report | None) -> list[str]:
     if report is None:
         return []
     lines = [f"{finding.what}: {finding.words}" for finding in report.findings]
-    lines += [lengths.words for lengths in report.lengths]
+    lines += [f"{lengths.label}: {lengths.words}" for lengths in report.lengths]
     lines += [f"left out, {dropped.stage}: {dropped.rows:,} {dropped.reason}" for dropped in report.dropped]
     if report.memory_bytes and report.memory_free_bytes:
         lines.append(f"Memory: about {size(report.memory_bytes)}, of {size(report.memory_free_bytes)} free.")
@@ -43,7 +43,7 @@ def _found(report: Report | None) -> list[str]:
 
 def _cells(row: StageRow) -> Sequence[str]:
     numbers = ("" if number is None else f"{number:,}" for number in (row.rows, row.steps, row.warmup_steps))
-    return [row.cost.label, *numbers, row.batch, duration(row.cost.seconds)]
+    return [row.cost.label, *numbers, row.batch, roughly(row.seconds)]
 
 
 def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:

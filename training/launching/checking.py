@@ -35,10 +35,10 @@ from training.models import LaunchCheck, StageKind
 from training.running import round_plan
 from training.running.places import Places
 from training.running.round_data import write_data
+from training.watching import trusted
 
-FORMAT = 1  # raise it when the program looks at something new: what was checked before is then checked again
+FORMAT = 3  # raise it when the program looks at something new: what was checked before is then checked again
 FOUND = "check.json"  # in the run directory of the program; written where it found problems too
-DROPPED = "dropped.jsonl"
 SEED = 17  # a check draws nothing
 NOT_LOOKED_AT = ("name", "description", "warning")
 
@@ -69,18 +69,13 @@ def problems_in(check: LaunchCheck | None) -> dict[str, str]:
     if check is None or check.state != TaskState.FINISHED:
         return {}
     by_field: dict[str, list[str]] = {}
-    for problem in (check.result or {}).get("problems", []):
-        by_field.setdefault(problem["field"], []).append(problem["message"])
+    for problem in (trusted.RESULT(check.result) or {}).get("problems", []):
+        by_field.setdefault(problem.get("field", ""), []).append(problem["message"])
     return {field: " ".join(messages) for field, messages in by_field.items()}
 
 
 def program_dir(check: LaunchCheck) -> Path:
     return check.run_dir / f"1-{StageKind.CHECK}"
-
-
-def dropped_rows(check: LaunchCheck) -> Path:
-    """The list of the rows that the round would leave out; the file may not be there."""
-    return program_dir(check) / DROPPED
 
 
 def carry_out(check: LaunchCheck, on_progress: Callable[[dict[str, Any]], object] | None) -> LaunchCheck:

@@ -38,12 +38,21 @@ PERPLEXITY_TOKENS = 2_500  # of the text that comes with the project
 VERDICT_PASSES = 3  # a model judge reads the prompt and both completions, in both orders
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Of completions, by majority."""
+
+    train: int
+    held_out: int
+    earlier: int = 0  # train pairs of the snapshots of the schedule's earlier rounds
+
+
 @dataclass(frozen=True, kw_only=True)
 class Counts:
     """What a round has to work on, and with."""
 
-    pairs_train: int
-    pairs_eval: int
+    pairs: Pairs  # over all judgments
+    pairs_by_people: Pairs | None = None  # where they are others
     prompts_train: int
     prompts_eval: int
     prompt_tokens: float  # mean
@@ -51,7 +60,7 @@ class Counts:
     parameters: float
     cores: int
     has_gpu: bool = False
-    pairs_earlier: int = 0  # of the snapshots of the schedule's earlier rounds
+    rounds_earlier: int = 0  # of the schedule
     demonstrations: int = 0  # conversations
     demonstration_tokens: float = 0.0  # mean
 
@@ -60,6 +69,10 @@ class Counts:
         """Useful arithmetic per second of the whole machine."""
         return FLOPS_OF_A_GPU if self.has_gpu else FLOPS_OF_A_CORE * self.cores
 
+    def pairs_for(self, section: PairTraining) -> Pairs:
+        """Those by whose judgments the stage counts."""
+        return (self.pairs_by_people or self.pairs) if section.judges == "people" else self.pairs
+
     @property
     def row_tokens(self) -> float:
         """Tokens of a prompt with its completion."""
@@ -67,7 +80,10 @@ class Counts:
 
 
 def seconds_of(recipe: Recipe, counts: Counts) -> dict[str, float]:
-    """Seconds of each stage of the round, in its order. Every round begins with the check of its data."""
+    """Seconds of each stage of the round, in its order; none for one that has no row to train on.
+
+    Every round begins with the check of its data.
+    """
     check = CHECK_SECONDS + _tokens_read(recipe, counts) / TOKENISED_A_SECOND
     return {"check": check} | {stage: _seconds(getattr(recipe, stage), recipe, counts) for stage in recipe.stages}
 
@@ -76,7 +92,7 @@ def rows_of(section: Section, counts: Counts) -> int | None:
     """The rows that a stage would train on if none were dropped; None for a stage that trains nothing."""
     match section:
         case JudgeModel():
-            return min(counts.pairs_eval, section.max_pairs_per_prompt * counts.prompts_eval)
+            return min(counts.pairs_for(section).held_out, section.max_pairs_per_prompt * counts.prompts_eval)
         case PairTraining():
             return _pairs(section, counts)
         case Demonstrations():
@@ -88,13 +104,15 @@ def rows_of(section: Section, counts: Counts) -> int | None:
 
 
 def _seconds(section: Section, recipe: Recipe, counts: Counts) -> float:
-    rows = rows_of(section, counts) or 0
+    if (rows := rows_of(section, counts)) == 0:
+        return 0.0
+    rows = rows or 0
     match section:
         case JudgeModel():  # the other way round: it learns from the held-out pairs
-            measured = _passes(counts, rows=2 * counts.pairs_train, work=FORWARD)
+            measured = _passes(counts, rows=2 * counts.pairs_for(section).train, work=FORWARD)
             return TRAINER_START_SECONDS + _training(section, counts, rows=2 * rows) + measured
         case RewardModel():
-            measured = _passes(counts, rows=2 * counts.pairs_eval, work=FORWARD)
+            measured = _passes(counts, rows=2 * counts.pairs_for(section).held_out, work=FORWARD)
             return TRAINER_START_SECONDS + _training(section, counts, rows=2 * rows) + measured
         case RejectionSampling():
             tried = len(section.temperatures) * min(section.sweep_prompts, counts.prompts_train)
@@ -112,14 +130,23 @@ def _seconds(section: Section, recipe: Recipe, counts: Counts) -> float:
             return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * (trained + reference)
         case Evaluate():
             written = counts.prompts_eval * section.n
+            opponents = 2 if counts.rounds_earlier else 1  # the old policy, and the base where that is another
             one_policy = _sampling(counts, tokens=written * _written(counts, section.max_tokens))
-            by_reward = _passes(counts, rows=2 * written, work=FORWARD) if recipe.reward_model else 0.0
-            return 2 * one_policy + by_reward + _judged_by_model(section, counts, comparisons=written)
+            by_reward = _passes(counts, rows=(1 + opponents) * written, work=FORWARD)
+            by_model = _judged_by_model(section, counts, comparisons=opponents * written)
+            return (1 + opponents) * one_policy + _reward_judges(recipe, counts) * by_reward + by_model
         case Harness():
             tokens = len(section.tasks) * HARNESS_TASK_TOKENS + PERPLEXITY_TOKENS
             return 2 * (TRAINER_START_SECONDS + tokens * FORWARD * counts.parameters / counts.flops)
         case _:
             raise TypeError(f"No estimate for {section!r}.")
+
+
+def _reward_judges(recipe: Recipe, counts: Counts) -> int:
+    """How many reward models are heard: the one that selected, and one that did not, where there is another."""
+    selects = recipe.rejection_sampling is not None
+    has_not_selected = recipe.reward_model is not None and (not selects or counts.rounds_earlier > 0)
+    return selects + (recipe.judge_model is not None or has_not_selected)
 
 
 def _judged_by_model(section: Evaluate, counts: Counts, *, comparisons: int) -> float:
@@ -130,12 +157,14 @@ def _judged_by_model(section: Evaluate, counts: Counts, *, comparisons: int) -> 
 
 def _tokens_read(recipe: Recipe, counts: Counts) -> float:
     """Tokens that the check counts: both sides of each pair, and the demonstrations where the round has them."""
-    pairs = 2 * (counts.pairs_train + counts.pairs_eval + counts.pairs_earlier) * counts.row_tokens
-    return pairs + (counts.demonstrations * counts.demonstration_tokens if recipe.demonstrations else 0.0)
+    pairs = counts.pairs.train + counts.pairs.held_out + counts.pairs.earlier
+    shown = counts.demonstrations * counts.demonstration_tokens if recipe.demonstrations else 0.0
+    return 2 * pairs * counts.row_tokens + shown
 
 
 def _pairs(section: PairTraining, counts: Counts) -> int:
-    there = counts.pairs_train + (counts.pairs_earlier if section.snapshots == "all" else 0)
+    pairs = counts.pairs_for(section)
+    there = pairs.train + (pairs.earlier if section.snapshots == "all" else 0)
     return min(there, section.max_pairs_per_prompt * counts.prompts_train)
 
 

@@ -10,8 +10,10 @@ from annotation.models import DatasetSnapshot
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion
 from training import recipe as recipes
+from training.launching import changes
 from training.launching.asked import BLANK, Asked
-from training.launching.launch_checks import MAX_NAME, train_pairs
+from training.launching.launch_checks import MAX_NAME, NAME
+from training.launching.snapshot_pairs import judged_by, train_pairs
 from training.models import DemonstrationSet, TrainingRound
 
 MAX_CHANGES = 20_000  # characters
@@ -28,9 +30,19 @@ def recipe_choices() -> list[tuple[str, str]]:
     return [*((name, name) for name in recipe_names()), (BLANK, f"{BLANK}: only what stands under Changes")]
 
 
+class RecipeField(forms.ChoiceField):
+    """The recipes by name. What each does stands below the select, for all to read before they choose."""
+
+    explained_by = "training/_recipes.html"
+
+    def explained(self) -> list[recipes.Recipe]:
+        return [recipes.load(name) for name in recipe_names()]
+
+
 class SnapshotField(forms.ModelChoiceField):
     def label_from_instance(self, snapshot: DatasetSnapshot) -> str:
-        return f"{snapshot.project.name} / {snapshot.name} ({train_pairs(snapshot):,} train pairs)"
+        people = "" if judged_by([snapshot], "people") else ", none by people"
+        return f"{snapshot.project.name} / {snapshot.name} ({train_pairs(snapshot):,} train pairs{people})"
 
 
 class PolicyField(forms.ModelChoiceField):
@@ -51,9 +63,12 @@ class DemonstrationsField(forms.ModelChoiceField):
 
 class RoundForm(forms.Form):
     name = forms.CharField(
-        max_length=MAX_NAME, help_text="The model versions that the round makes carry it: r1-reward, r1-sft, r1-dpo."
+        max_length=MAX_NAME,
+        help_text="Letters, digits, dots, dashes and underscores: the model versions that the round makes carry it.",
+        # A browser reads a pattern by rules under which the dash is escaped.
+        widget=forms.TextInput(attrs={"pattern": NAME.pattern.replace("._-", r"._\-"), "autocomplete": "off"}),
     )
-    recipe = forms.ChoiceField(choices=recipe_choices, help_text="Which stages, with which values.")
+    recipe = RecipeField(choices=recipe_choices, help_text="Which stages, with which values.")
     changes = forms.CharField(
         required=False,
         max_length=MAX_CHANGES,
@@ -100,7 +115,7 @@ class RoundForm(forms.Form):
 
     def clean_changes(self) -> dict[str, Any]:
         try:
-            return recipes.read_changes(self.cleaned_data["changes"])
+            return changes.read(self.cleaned_data["changes"])
         except recipes.RecipeError as error:
             raise forms.ValidationError(str(error)) from None
 

@@ -1,9 +1,10 @@
 """What stands in the way of a round, in words for whom it concerns: each check gives a message, or None.
 
-Only what rows tell at once. What takes reading the data (lengths, templates, memory) is the check's
-(`training.pipeline.check`), whose findings are in `checks`.
+Only what rows and sizes of files tell at once. What takes reading the data (lengths, templates, memory) is the check's
+(`training.pipeline.check`), whose findings are in `checking`.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,15 @@ from sampling.long_tasks import TaskState
 from sampling.models import ModelRole, ModelVersion
 from training import recipe as recipes
 from training.launching.asked import BLANK, Asked, schedule_named
-from training.models import DemonstrationSet, StageKind, TrainingRound
+from training.launching.disk import disk_for
+from training.launching.snapshot_pairs import held_out_pairs, judged_by, others_in_words, train_pairs
+from training.models import DemonstrationSet, Stage, StageKind, StageState, TrainingRound
 from training.running import round_plan
 
 MAX_NAME = 100  # room for "-demonstrations" in the names of the model versions
+# What vLLM serves a model under, what an address and a folder can hold. Rounds of before keep the names that they have.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PAIR_STAGES = (StageKind.REWARD_MODEL, StageKind.JUDGE_MODEL, StageKind.DPO)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ def examined(asked: Asked) -> Examined:
         "previous": previous_problem(asked.previous),
         "demonstrations": demonstrations_problem(asked.demonstrations, resolved),
     }
+    if recipe and "recipe" not in problems:
+        found["recipe"] = reward_problem(recipe, asked.earlier) or disk_for(asked.base_policy.location, recipe).problem
     return Examined(schedule, recipe, problems | {field: problem for field, problem in found.items() if problem})
 
 
@@ -86,10 +94,41 @@ def recipe_problem(recipe: recipes.Recipe, number: int) -> str | None:
     return None
 
 
+def reward_problem(recipe: recipes.Recipe, earlier: Sequence[TrainingRound]) -> str | None:
+    """A reward model that the recipe trains in another round is there only if a round of this schedule did so."""
+    scores = recipe.rejection_sampling is not None
+    judges = recipe.evaluate is not None and "reward_model" in recipe.evaluate.judges and recipe.judge_model is None
+    if recipe.reward_model or not (scores or judges):
+        return None
+    finished = Stage.objects.filter(round__in=earlier, kind=StageKind.REWARD_MODEL, state=StageState.FINISHED)
+    if finished.exists():
+        return None
+    stage = StageKind.REJECTION_SAMPLING if scores else StageKind.EVALUATE
+    return (
+        f'Recipe "{recipe.name}", [{stage}] needs the reward model of an earlier round, and no earlier round of this '
+        "schedule has trained one. Continue a round that has, or choose a recipe that trains one in this round."
+    )
+
+
+def retry_problem(round: TrainingRound) -> str | None:
+    """What a retry would run into at once: the disk may be full by now, perhaps by what this round wrote."""
+    try:
+        recipe = recipes.from_dict(round.recipe, source=round.recipe_name, is_of_round=True)
+    except recipes.RecipeError:  # of an older version; its stages say what is wrong
+        return None
+    done = round.stages.filter(state=StageState.FINISHED).values_list("kind", flat=True)
+    return disk_for(round.base_policy.location, recipe, done=set(done)).problem
+
+
 def name_problem(name: str, kinds: Sequence[StageKind]) -> str | None:
     """``kinds``: the round's stages, some of which leave model versions called after it."""
     if not name.strip():
         return "Give the round a name."
+    if not NAME.fullmatch(name):
+        return (
+            f'"{name}" cannot be the name of a model, and those that the round makes are called after it. Use letters, '
+            "digits, dots, dashes and underscores, and begin with a letter or digit."
+        )
     if len(name) > MAX_NAME:
         return f"The name has {len(name)} characters; {MAX_NAME} is the most. Shorten it."
     if TrainingRound.objects.filter(name=name).exists():
@@ -123,6 +162,23 @@ def previous_problem(previous: TrainingRound | None) -> str | None:
     )
 
 
+def warnings_of(asked: Asked) -> list[str]:
+    """What stands in nothing's way, and whoever launches the round should know."""
+    previous, warnings = asked.previous, []
+    if previous is None:
+        return []
+    if previous.policy is None:
+        warnings.append(
+            f'Round "{previous}" made no policy, so this one starts from whatever is chosen as its base policy.'
+        )
+    if asked.snapshot.content_hash == previous.snapshot.content_hash:
+        warnings.append(
+            f'Snapshot "{asked.snapshot.name}" holds what round "{previous}" has learned from already. Have its '
+            "policy's completions judged and freeze a new snapshot, if this round is to learn something new."
+        )
+    return warnings
+
+
 def demonstrations_problem(demonstrations: DemonstrationSet | None, recipe: Mapping[str, Any]) -> str | None:
     if demonstrations is not None or StageKind.DEMONSTRATIONS not in recipe:
         return None
@@ -136,16 +192,19 @@ def snapshot_problem(
     snapshot: DatasetSnapshot, recipe: Mapping[str, Any], *, earlier: Sequence[DatasetSnapshot] = ()
 ) -> str | None:
     """``recipe`` is a resolved one, empty when it is not known; ``earlier``: the snapshots of the rounds before."""
-    for kind in (StageKind.REWARD_MODEL, StageKind.DPO):
-        section = recipe.get(kind)
-        of_all = section is not None and section.get("snapshots") == "all"
-        pairs = train_pairs(snapshot) + (sum(map(train_pairs, _others(snapshot, earlier))) if of_all else 0)
-        needed = section["least_rows"] if section else 0 if recipe else 1
-        if pairs < needed:
-            return _too_few(snapshot, pairs, "train", needed)
-    judge = recipe.get(StageKind.JUDGE_MODEL)
-    if judge and held_out_pairs(snapshot) < judge["least_rows"]:
-        return _too_few(snapshot, held_out_pairs(snapshot), "held-out", judge["least_rows"])
+    if not recipe and not train_pairs(snapshot):
+        return _too_few(snapshot, 0, "train", 1)
+    for kind in PAIR_STAGES:
+        if (section := recipe.get(kind)) is None:
+            continue
+        read = [snapshot, *_others(snapshot, earlier)] if section.get("snapshots") == "all" else [snapshot]
+        judges = section["judges"]
+        if not judged_by(read, judges):
+            return _nobody_counts(snapshot, read, recipe, judges)
+        which, count = ("held-out", held_out_pairs) if kind == StageKind.JUDGE_MODEL else ("train", train_pairs)
+        # Of a mixed snapshot the pairs by people are an estimate, and nothing is refused by that: the check counts.
+        if (pairs := sum(map(count, read))) < section["least_rows"]:
+            return _too_few(snapshot, pairs, which, section["least_rows"])
     return None
 
 
@@ -153,20 +212,22 @@ def _others(snapshot: DatasetSnapshot, earlier: Iterable[DatasetSnapshot]) -> It
     return {each.pk: each for each in earlier if each.pk != snapshot.pk}.values()
 
 
+def _nobody_counts(
+    snapshot: DatasetSnapshot, read: Sequence[DatasetSnapshot], recipe: Mapping[str, Any], judges: str
+) -> str:
+    stages = [kind for kind in PAIR_STAGES if recipe.get(kind, {}).get("judges") == judges]
+    lets_in = " and ".join(f'{stage.value}.judges = "all"' for stage in stages)
+    return (
+        f'Snapshot "{snapshot.name}" has no judgment by {judges}, only {others_in_words(read, judges)}, and this '
+        f"recipe counts {judges} alone. Let the others count too, by the changes {lets_in}; or choose another snapshot."
+    )
+
+
 def _too_few(snapshot: DatasetSnapshot, pairs: int, which: str, needed: int) -> str:
     return (
         f'Snapshot "{snapshot.name}" has {pairs} {which} pair{"" if pairs == 1 else "s"} by majority; this recipe '
         f"needs at least {needed}. Collect more judgments or choose another snapshot."
     )
-
-
-def train_pairs(snapshot: DatasetSnapshot) -> int:
-    """The pairs that a round learns from: those that most annotators agree on."""
-    return snapshot.counts.get("majority_pairs_train", 0)
-
-
-def held_out_pairs(snapshot: DatasetSnapshot) -> int:
-    return snapshot.counts.get("majority_pairs_eval", 0)
 
 
 def can_launch() -> bool:

@@ -8,8 +8,9 @@ from training import recipe as recipes
 from training.launching import checking, launch_checks
 from training.launching.cost import Cost, StageCost, cost_of
 from training.launching.forms import OF_THE_ROUND, RoundForm, recipe_names
-from training.launching.report import Problem, Report, problems_by_field, report_of
-from training.models import LaunchCheck
+from training.launching.report import Problem, Report, batch_words, problems_by_field, report_of
+from training.models import LaunchCheck, StageKind
+from training.running import round_plan
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class StageRow:
     warmup_steps: int | None
     batch: str  # "512 = 8 x 64"
 
+    @property
+    def seconds(self) -> float | None:
+        """None for a stage that has no row to train on."""
+        return None if self.rows == 0 else self.cost.seconds
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -33,6 +39,23 @@ class Panel:
     stages: Sequence[StageRow] = ()
     check: LaunchCheck | None = None
     report: Report | None = None
+    warnings: Sequence[str] = ()
+    models: Sequence[str] = ()  # the names of the model versions that the round makes
+
+    @property
+    def seconds(self) -> float:
+        return sum(stage.seconds or 0.0 for stage in self.stages)
+
+    @property
+    def pairs_are_by_people(self) -> bool:
+        """Whether no stage counts anybody else's judgments."""
+        learns = [each for each in self.recipe.sections.values() if isinstance(each, recipes.PairTraining)]
+        return bool(learns) and all(section.judges == "people" for section in learns)
+
+    @property
+    def train_pairs(self) -> int:
+        counts = self.cost.counts
+        return (counts.pairs_by_people if self.pairs_are_by_people else counts.pairs).train
 
     @property
     def is_checking(self) -> bool:
@@ -64,6 +87,8 @@ def panel_of(form: RoundForm) -> Panel:
         stages=stage_rows(cost, report) if cost else [],
         check=check,
         report=report,
+        warnings=launch_checks.warnings_of(asked),
+        models=_models(form, examined.recipe),
     )
 
 
@@ -77,6 +102,14 @@ def recipe_text(name: str) -> str:
     if name not in recipe_names():
         return ""
     return (recipes.RECIPES / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _models(form: RoundForm, recipe: recipes.Recipe | None) -> list[str]:
+    name = form.cleaned_data.get("name", "")
+    if recipe is None or not launch_checks.NAME.fullmatch(name):
+        return []
+    made = (round_plan.model_name(name, StageKind(stage)) for stage in recipe.stages)
+    return [model for model in made if model]
 
 
 def _recipe(form: RoundForm) -> recipes.Recipe | None:
@@ -97,7 +130,5 @@ def _row(stage: StageCost, report: Report | None) -> StageRow:
     }
     found: Mapping[str, int] = report.stages.get(stage.kind, {}) if report else {}
     known = planned | {name: found[name] for name in planned if found.get(name) is not None}
-    batch = f"{known['batch']:,}" if known["batch"] else ""
-    if known["batch"] and (known["accumulation"] or 1) > 1:
-        batch += f" = {known['accumulation']} x {known['micro_batch']}"
+    batch = batch_words(known["batch"], known["micro_batch"], known["accumulation"])
     return StageRow(stage, known["rows"], known["steps"], known["warmup_steps"], batch)

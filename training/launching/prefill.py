@@ -43,13 +43,28 @@ def cloning(round: TrainingRound) -> dict[str, Any]:
     } | recipe_of(round)
 
 
+def heading(previous: TrainingRound | None, cloned_from: TrainingRound | None) -> str:
+    """What the page is called while these two are chosen."""
+    if cloned_from:
+        return f"Clone of {cloned_from}"
+    return f"Round {previous.number + 1} after {previous}" if previous else "Launch a round"
+
+
 def recipe_of(round: TrainingRound) -> dict[str, str]:
     """The recipe and the changes that give, with the files as they are today, what ``round`` was told."""
-    wanted = round.schedule or round.recipe  # rounds of before there were schedules have the one
+    wanted = _used(round.schedule or round.recipe)  # rounds of before there were schedules have the one
     differing = changes.between(file, wanted) if (file := _file(round.recipe_name)) else None
     if differing is not None:
         return {"recipe": round.recipe_name, "changes": changes.as_text(differing)}
     return {"recipe": BLANK, "changes": changes.as_text(changes.whole(wanted))}
+
+
+def _used(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without the values that do nothing, which older rounds are stored with, and which are refused where given."""
+    try:
+        return recipes.from_dict(dict(stored), source="a round", is_of_round=True).resolved()
+    except recipes.RecipeError:
+        return stored  # what is wrong with it is told where it is launched
 
 
 def _file(name: str) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""What a check found, as the launch form, the shell and the page of dropped rows show it. Reads one result, no rows.
+"""What a check found, as the launch form, the shell and the pages of rounds and dropped rows show it. Pure.
 
 The result is `training.pipeline.check`'s; what is missing in it is left out here too.
 """
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sampling.charts import BarChart, bar_chart
-from training.models import LaunchCheck, StageKind
-from training.watching.left_out import words_of
+from training.models import LaunchCheck
+from training.pipeline.left_out import words_of
+from training.watching import trusted
+from training.watching.figures import label_of
 
 LABELS = {
     "base_policy": "Base policy", "snapshot": "Snapshot", "recipe": "Recipe", "changes": "Changes",
@@ -47,13 +49,15 @@ class Dropped:
 class Lengths:
     """Of one kind of text, in tokens."""
 
-    words: str  # "median 64, 95 % up to 210, longest 512"
+    label: str
+    words: str  # "median 64 tokens, 95 % up to 210, longest 512"
     chart: BarChart | None
 
 
 @dataclass(frozen=True)
 class Report:
     rows: int
+    problems: Sequence[str]
     warnings: Sequence[str]
     findings: Sequence[Finding]
     lengths: Sequence[Lengths]
@@ -69,15 +73,22 @@ class Report:
 
 def report_of(check: LaunchCheck | None) -> Report | None:
     """What a finished check says; None while there is nothing to say."""
-    result = check.result if check else None
+    return report_in(trusted.RESULT(check.result)) if check else None
+
+
+def report_in(result: Mapping[str, Any] | None) -> Report | None:
+    """What a result says that is of the kinds that `trusted` has made sure of; None where it says nothing."""
     if not result:
         return None
-    stages = result.get("stages") or {}
+    lengths, stages = result.get("lengths", {}), result.get("stages", {})
     return Report(
-        rows=result.get("rows") or 0,
-        warnings=result.get("warnings") or [],
-        findings=_findings(result.get("tokenizer") or {}),
-        lengths=[_lengths(label, found) for name, label in LENGTHS.items() if (found := _some(result, name))],
+        rows=result.get("rows", 0),
+        problems=[problem["message"] for problem in result.get("problems", [])],
+        warnings=result.get("warnings", []),
+        findings=_findings(result.get("tokenizer", {})),
+        lengths=[
+            _lengths(label, lengths[name]) for name, label in LENGTHS.items() if lengths.get(name, {}).get("rows")
+        ],
         dropped=_dropped(stages),
         stages=stages,
         memory_bytes=result.get("memory_bytes"),
@@ -85,24 +96,23 @@ def report_of(check: LaunchCheck | None) -> Report | None:
     )
 
 
+def batch_words(batch: int | None, micro_batch: int | None, accumulation: int | None) -> str:
+    """ "512 = 64 x 8": so many times so many rows at once; "8" where one time is enough."""
+    if not batch:
+        return ""
+    parts = f" = {accumulation} x {micro_batch}" if micro_batch and (accumulation or 1) > 1 else ""
+    return f"{batch:,}{parts}"
+
+
 def problems_by_field(problems: Mapping[str, str]) -> list[Problem]:
     return [Problem(field, LABELS.get(field, ""), message) for field, message in problems.items()]
 
 
-def stage_label(kind: str) -> str:
-    return StageKind(kind).label if kind in StageKind.values else words_of(kind)
-
-
-def _some(result: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    found = (result.get("lengths") or {}).get(name)
-    return found if found and found.get("rows") else None
-
-
 def _lengths(label: str, found: Mapping[str, Any]) -> Lengths:
-    words = f"{label}: median {found['median']:,.0f} tokens, 95 % up to {found['p95']:,.0f}, longest {found['max']:,}"
-    bars = [(f"{upper:,.0f}", rows) for upper, rows in found.get("histogram") or []]
+    words = f"median {found['median']:,.0f} tokens, 95 % up to {found['p95']:,.0f}, longest {found['max']:,.0f}"
+    bars = [(f"{upper:,.0f}", rows) for upper, rows in found.get("histogram", [])]
     chart = bar_chart(label, bars, unit="how many", x_title="tokens, up to the number") if bars else None
-    return Lengths(words, chart)
+    return Lengths(label, words, chart)
 
 
 def _findings(tokenizer: Mapping[str, Any]) -> list[Finding]:
@@ -120,8 +130,8 @@ def _findings(tokenizer: Mapping[str, Any]) -> list[Finding]:
 
 def _dropped(stages: Mapping[str, Mapping[str, Any]]) -> list[Dropped]:
     return [
-        Dropped(stage_label(kind), words_of(str(reason)), rows)
+        Dropped(label_of(kind), words_of(reason), rows)
         for kind, found in stages.items()
-        for reason, rows in (found.get("dropped") or {}).items()
+        for reason, rows in found.get("dropped", {}).items()
         if rows
     ]

@@ -3,24 +3,17 @@
 import uuid
 
 from django.core.exceptions import ValidationError
-from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods
 
 from sampling.access import staff_required
-from sampling.engine.run_dir import read_json_lines
 from training import actions
 from training.launching import checking, launch_checks, prefill
 from training.launching.forms import OF_THE_ROUND, RoundForm
 from training.launching.panel import panel_of
-from training.launching.report import report_of, stage_label
 from training.models import LaunchCheck, TrainingRound
-from training.watching.left_out import words_of
-
-ROWS_A_PAGE = 100
-MAX_LISTED = 20_000  # dropped rows: more than anybody reads
 
 
 @require_http_methods(["GET", "POST"])
@@ -31,7 +24,11 @@ def round_new(request: HttpRequest) -> HttpResponse:
     Posted with "check" (or "cancel_check") it has the data checked (or no longer), without JavaScript too.
     """
     if request.method == "GET":
-        form = RoundForm(initial=_initial(request))
+        follows = _round_asked_for(request, "continue")
+        if follows and (problem := launch_checks.previous_problem(follows)):
+            context = {"heading": prefill.heading(follows, None), "follows": follows, "why_not": problem}
+            return render(request, "training/round_new.html", context)
+        form = RoundForm(initial=_initial(request, follows))
         return _page(request, form, _as_sent(form))
     form = RoundForm(request.POST)
     if "cancel_check" in request.POST:
@@ -53,26 +50,16 @@ def estimate(request: HttpRequest) -> HttpResponse:
     return render(request, "training/_estimate.html", {"panel": panel_of(form)})
 
 
-@require_GET
-@staff_required
-def check_dropped(request: HttpRequest, pk: int) -> HttpResponse:
-    """The rows that a checked round would leave out, each with its reason."""
-    check = get_object_or_404(LaunchCheck.objects.select_related("snapshot", "base_policy"), pk=pk)
-    listed = []
-    for row in read_json_lines(checking.dropped_rows(check)):
-        if len(listed) == MAX_LISTED:
-            break
-        listed.append(
-            row | {"label": stage_label(str(row.get("stage", ""))), "why": words_of(str(row.get("reason", "")))}
-        )
-    page = Paginator(listed, ROWS_A_PAGE).get_page(request.GET.get("page"))
-    context = {"check": check, "report": report_of(check), "page": page}
-    return render(request, "training/check_dropped.html", context)
-
-
 def _page(request: HttpRequest, form: RoundForm, sent: QueryDict, *, status: int = 200) -> HttpResponse:
     # From what was sent, not from the form: an error that was put beside a field takes the field's value away.
-    context = {"form": form, "panel": panel_of(RoundForm(sent)), "can_launch": launch_checks.can_launch()}
+    bound = RoundForm(sent)
+    panel = panel_of(bound)
+    context = {
+        "form": form,
+        "panel": panel,
+        "heading": prefill.heading(*(bound.cleaned_data.get(name) for name in ("previous", "cloned_from"))),
+        "can_launch": launch_checks.can_launch(),
+    }
     return render(request, "training/round_new.html", context, status=status)
 
 
@@ -103,10 +90,10 @@ def _cancel_check(pk: str) -> None:
         actions.cancel_check(check=check)
 
 
-def _initial(request: HttpRequest) -> dict[str, object]:
+def _initial(request: HttpRequest, follows: TrainingRound | None) -> dict[str, object]:
     """What the address asks for: a round to continue or to clone, a snapshot (its page links here), or nothing."""
-    if round := _round_asked_for(request, "continue"):
-        initial = prefill.continuing(round)
+    if follows:
+        initial = prefill.continuing(follows)
     elif round := _round_asked_for(request, "clone"):
         initial = prefill.cloning(round)
     else:
@@ -121,7 +108,7 @@ def _round_asked_for(request: HttpRequest, name: str) -> TrainingRound | None:
         return None
     if not pk.isdecimal() or len(pk) > 18:
         pk = "0"  # which no round has
-    return get_object_or_404(TrainingRound.objects.select_related("snapshot"), pk=int(pk))
+    return get_object_or_404(TrainingRound.objects.select_related("snapshot", "policy"), pk=int(pk))
 
 
 def _as_sent(form: RoundForm) -> QueryDict:

@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 
 from sampling import checkpoints
 from sampling.models import ModelRole, ModelVersion
+from training.evaluation import gate, people
 from training.lineage.description import Lineage, lineage_of
 from training.models import StageKind, TrainingRound
 from training.watching import figures
@@ -37,7 +38,7 @@ def card_of(version: ModelVersion) -> str:
         "base_models": [json.dumps(name, ensure_ascii=False) for name in _base_models(lineage)],
         "facts": figures.facts_of(step.stage.kind, step.stage.result) if step.stage else [],
         "gate": round.gate_report if is_of_round else None,
-        "matches": _matches(round.evaluation) if is_of_round else [],
+        "matches": _matches(round) if is_of_round else [],
         "harness": _result(round, StageKind.HARNESS) if is_of_round else {},
         "changes": json.dumps(round.changes, indent=2) if round and round.changes else "",
         "values": json.dumps(round.recipe.get(step.stage.kind, {}), indent=2) if step.stage else "",
@@ -56,18 +57,24 @@ def write_card(version: ModelVersion) -> None:
     temporary.replace(directory / CARD)
 
 
-def _matches(evaluation: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Whom the new policy met, by whose judgment, and how it went."""
+def _matches(round: TrainingRound) -> list[dict[str, str]]:
+    """Whom the new policy met, by whose judgment, and how it went; people's blind tests last."""
     return [
         {
             "against": f"{match['name']} ({match['opponent']})",
-            "judge": f"{match['judge']}{'' if match['independent'] else ', not independent'}",
+            "judge": _judge(match),
             "win_rate": figures.proportion(match, "win_rate", "low", "high"),
             "for_equal_lengths": figures.proportion(match, *LENGTH_CONTROLLED),
             "tokens": f"{match['mean_tokens_new']:.1f} against {match['mean_tokens_opponent']:.1f}",
         }
-        for match in evaluation.get("matches", [])
+        for match in [*round.evaluation.get("matches", []), *people.matches(round)]
     ]
+
+
+def _judge(match: Mapping[str, Any]) -> str:
+    if match["judge"] == gate.PEOPLE:
+        return f"{gate.JUDGES[gate.PEOPLE]}, {match['prompts']} prompts"
+    return f"{match['judge']}{'' if match['independent'] else ', not independent'}"
 
 
 def _result(round: TrainingRound, kind: StageKind) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from django.db.models import Count
 
 from annotation.models import DatasetSnapshot
 from sampling.models import ModelVersion
+from training.evaluation import people
 from training.lineage import judgments, repeats
 from training.lineage.graph import Graph, Made, Source
 from training.models import Stage
@@ -118,12 +119,19 @@ def as_json(lineage: Lineage) -> dict[str, Any]:
         "version": _version(lineage.version),
         "steps": [_step(step) for step in lineage.steps],
         "judgments": lineage.counts,
+        "people": _people(lineage),
         "repeats": [
             {"version": each.version.name, "same_weights": each.is_same, "differs": list(each.differs)}
             for each in lineage.repeats
         ],
         "came_of_it": [version.name for version in lineage.descendants],
     }
+
+
+def _people(lineage: Lineage) -> list[dict[str, Any]]:
+    """What people said of a round's policy in blind tests; nobody was asked of any other version."""
+    round = lineage.steps[0].made.round
+    return people.as_json(round) if round and round.policy_id == lineage.version.pk else []
 
 
 def _version(version: ModelVersion) -> dict[str, Any]:

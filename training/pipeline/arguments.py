@@ -39,8 +39,15 @@ def can_bf16() -> bool:
     import torch
 
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return _gpu_computes_in_bf16()
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _gpu_computes_in_bf16() -> bool:
+    """Not that it can hold such numbers, which is torch's default: an old GPU computes them in 32 bits, and slower."""
+    import torch
+
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def computes_in_bf16(recipe: Training) -> bool:
@@ -53,7 +60,7 @@ def computes_in_bf16(recipe: Training) -> bool:
         case "bf16":
             import torch
 
-            if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+            if torch.cuda.is_available() and not _gpu_computes_in_bf16():
                 raise RunDirError('This GPU does not compute in bf16. Set precision to "fp32" or "auto" in the recipe.')
             return True
         case _:

@@ -15,7 +15,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from sampling.engine.run_dir import Progress, RunDirError, main, read_stage, write_json
-from training.pipeline import chat_templates, checked_rows, checked_stages, provenance
+from training.pipeline import chat_templates, checked_rows, checked_stages, checked_tools, provenance
 from training.pipeline.checked_stages import Found
 from training.pipeline.left_out import DROPPED, write_left_out
 from training.recipe import Recipe, from_dict
@@ -56,6 +56,8 @@ def looked_at(run_dir: Path, recipe: Recipe, inputs: dict[str, Any], progress: P
     for number, stage in enumerate(stages):
         progress.update(number, total=len(stages), phase=stage.replace("_", " "))
         write_left_out(run_dir, stage, checked_stages.look_at(stage, recipe, read, tokenizer, found))
+    progress.update(len(stages), total=len(stages), phase="looking for tasks and libraries")
+    checked_tools.look_for(recipe, found)
     progress.update(len(stages), total=len(stages), phase="measuring lengths")
     memory = checked_stages.memory(recipe, found)
     return _result(found, tokenizer=asdict(template), rows=read.count, lengths=read.lengths(), memory=memory)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Literal
 
 import psutil
@@ -13,12 +14,11 @@ from training.pipeline.arguments import computes_in_bf16
 from training.pipeline.chat_templates import conversation_lengths, mask_problem, training_template
 from training.pipeline.checked_rows import Rows
 from training.pipeline.completions import Prompt
-from training.pipeline.conversations import left_out as named
 from training.pipeline.conversations import usable
-from training.pipeline.left_out import LeftOut, count_by_reason, shortened
-from training.pipeline.preferences import Selection, select, select_held_out
-from training.pipeline.schedule import schedule_of
-from training.recipe import PairTraining, Recipe, Sampling, Training
+from training.pipeline.left_out import LeftOut, count_by_reason, counted_in_words, shortened
+from training.pipeline.preferences import Selection, among_held_out, select, select_held_out
+from training.pipeline.schedule import schedule_of, warning_of
+from training.recipe import PairTraining, Recipe, RejectionSampling, Sampling, Training
 
 FormField = Literal["base_policy", "snapshot", "recipe", "demonstrations"]
 NAMES = {
@@ -30,13 +30,11 @@ NAMES = {
     "dpo": "DPO",
     "evaluate": "The evaluation",
 }
-REASONS = {
-    "too_long": "longer than it takes",
-    "empty": "empty",
-    "identical": "with two sides alike",
-    "held_out": "that answer an eval prompt",
-    "prompt_too_long": "without room for a completion",
-}
+# Reasons that nobody asked for: of weak strengths and ties, which a recipe leaves out, nothing is said.
+NOT_BY_PEOPLE = "not_judged_by_people"
+SURPRISING = ("too_long", "empty", "identical", "held_out", "prompt_too_long", NOT_BY_PEOPLE)
+# Of max_tokens: the text of a completion that was cut off is, tokenised again, a token or two shorter.
+AT_THE_LIMIT = 0.95
 MUCH = 0.1  # a share of rows that is left out and worth a word
 GB = 1e9
 
@@ -73,10 +71,12 @@ def look_at(stage: str, recipe: Recipe, read: Rows, tokenizer: PreTrainedTokeniz
         case "judge_model":
             return _pairs(section, read, found, train="eval", held_out="train")
         case "rejection_sampling":
-            return _prompts(section, read.prompts_train, read.prompt_lengths, found)
+            kept_out = read.kept_out.prompts
+            _warn_of_cut_off(section, read.judged_lengths, found)
+            return _prompts(section, read.prompts_train, read.prompt_lengths, found, kept_out=kept_out)
         case "sft":
             # At most: what is kept of the prompts is known when the candidates are scored.
-            _training(section, len(read.prompts_train), [], found, at_most=True)
+            _training(section, len(read.prompts_train) + len(read.pool), [], found, at_most=True)
             return []
         case "evaluate":
             return _prompts(section, read.prompts_eval, read.tokens_of_prompts(read.prompts_eval), found)
@@ -96,13 +96,8 @@ def memory(recipe: Recipe, found: Found) -> tuple[int, int]:
         fixed = memories.fixed_bytes(section, size, bf16=bf16)
         row = memories.bytes_of_a_row(section, size, bf16=bf16)
         needed[section.stage] = fixed + row * found.stages[section.stage]["micro_batch"]
-        if fixed > memories.device_bytes():
-            found.problem(
-                "recipe",
-                f'{NAMES[section.stage]} with method "{section.method}" needs {fixed / GB:.0f} GB for the model alone, '
-                f"and this machine has {memories.device_bytes() / GB:.0f} GB. Choose lora or qlora, a smaller policy "
-                "or a larger machine.",
-            )
+        if needed[section.stage] > memories.device_bytes():
+            found.problem("recipe", _no_room(section, needed[section.stage], fixed))
     most = max(needed, key=lambda stage: needed[stage])
     if needed[most] > free:
         found.warn(
@@ -110,6 +105,22 @@ def memory(recipe: Recipe, found: Found) -> tuple[int, int]:
             "other programs, or lower micro_batch or max_length in the recipe."
         )
     return int(needed[most]), free
+
+
+def _no_room(section: Training, needed: float, fixed: float) -> str:
+    """What to say where this machine's whole memory is too little for a stage; ``fixed``: the model's part of it."""
+    whole = memories.device_bytes()
+    begins = f'{NAMES[section.stage]} with method "{section.method}" needs '
+    has = f"and this machine has {whole / GB:.1f} GB. "
+    if fixed > whole:
+        return (
+            f"{begins}{fixed / GB:.1f} GB for the model alone, {has}Choose lora or qlora, a smaller policy or a larger "
+            "machine."
+        )
+    return (
+        f"{begins}about {needed / GB:.1f} GB, {has}Lower micro_batch or max_length, set gradient_checkpointing, or "
+        "choose a smaller policy or a larger machine."
+    )
 
 
 def _demonstrations(section: Training, read: Rows, tokenizer: PreTrainedTokenizerBase, found: Found) -> list[LeftOut]:
@@ -124,7 +135,7 @@ def _demonstrations(section: Training, read: Rows, tokenizer: PreTrainedTokenize
         section.max_length,
         lambda each: conversation_lengths(tokenizer, each, chat_template=template),
     )
-    left_out = [named(each, "held_out") for each in read.held_out_demonstrations] + kept.left_out
+    left_out = read.kept_out.demonstrations + kept.left_out
     _training(section, len(kept.conversations), left_out, found)
     if read.has_demonstrations:
         _refuse_too_few(section, len(kept.conversations), left_out, found, "demonstrations", "conversations")
@@ -134,24 +145,36 @@ def _demonstrations(section: Training, read: Rows, tokenizer: PreTrainedTokenize
 def _pairs(section: PairTraining, read: Rows, found: Found, *, train: str, held_out: str | None) -> list[LeftOut]:
     files = read.pairs[section.judges]
     selection: Selection = select(files[train], section, read.lengths_of)
-    _training(section, len(selection.pairs), selection.left_out, found)
-    _refuse_too_few(section, len(selection.pairs), selection.left_out, found, "snapshot", "pairs")
+    left_out = read.kept_out.undecided_of(section, train) + selection.left_out
+    if train == "train":
+        left_out += read.kept_out.pairs_of(section)
+    _training(section, len(selection.pairs), left_out, found)
+    _refuse_too_few(section, len(selection.pairs), left_out, found, "snapshot", "pairs")
     if held_out is None:
-        return selection.left_out
-    measured = select_held_out(files[held_out], section.max_length, read.lengths_of)
+        return left_out
+    measured = select_held_out(files[held_out], section, read.lengths_of)
+    others = among_held_out(read.kept_out.undecided_of(section, held_out) + measured.left_out)
     found.stages[section.stage]["held_out"] = len(measured.pairs)
+    found.stages[section.stage]["dropped"] |= count_by_reason(others)
     if not measured.pairs:
         found.warn(
             f"{NAMES[section.stage]} has no pair to be measured on, so nobody will know its accuracy. Have prompts of "
             "both splits judged."
         )
-    return selection.left_out
+    return left_out + others
 
 
-def _prompts(section: Sampling, prompts: Sequence[Prompt], lengths: Sequence[int], found: Found) -> list[LeftOut]:
+def _prompts(
+    section: Sampling,
+    prompts: Sequence[Prompt],
+    lengths: Sequence[int],
+    found: Found,
+    *,
+    kept_out: Sequence[LeftOut] = (),
+) -> list[LeftOut]:
     """What is sampled from. The engine skips a prompt that leaves no room for ``max_tokens``."""
     room = section.max_model_len - section.max_tokens
-    left_out = [
+    too_long = [
         LeftOut(
             reason="prompt_too_long",
             prompt_id=prompt.id,
@@ -162,7 +185,8 @@ def _prompts(section: Sampling, prompts: Sequence[Prompt], lengths: Sequence[int
         for prompt, length in zip(prompts, lengths, strict=True)
         if length > room
     ]
-    rows = len(prompts) - len(left_out)
+    left_out = [*kept_out, *too_long]
+    rows = len(prompts) - len(too_long)
     found.stages[section.stage] = {"rows": rows, "dropped": count_by_reason(left_out)}
     split = "train" if section.stage == "rejection_sampling" else "eval"
     if not prompts:
@@ -181,6 +205,18 @@ def _prompts(section: Sampling, prompts: Sequence[Prompt], lengths: Sequence[int
     return left_out
 
 
+def _warn_of_cut_off(section: RejectionSampling, lengths: Sequence[int], found: Found) -> None:
+    """``lengths``: of the completions that were judged, from which the candidates will hardly differ."""
+    if not lengths or median(lengths) < AT_THE_LIMIT * section.max_tokens:
+        return
+    loses = " A candidate that is cut off is not kept (finished_only), and many prompts will have none left."
+    found.warn(
+        f"Most completions are cut off at {section.max_tokens} tokens: half of those that were judged have "
+        f"{median(lengths):,.0f} or more.{loses if section.finished_only else ''} Raise max_tokens of "
+        "[rejection_sampling] and of [evaluate]."
+    )
+
+
 def _training(
     section: Training, rows: int, left_out: Sequence[LeftOut], found: Found, *, at_most: bool = False
 ) -> None:
@@ -195,12 +231,16 @@ def _training(
         "accumulation": schedule.accumulation,
     } | ({"at_most": True} if at_most else {})
     _warn_of_many(section.stage, left_out, rows, found)
-    if 0 < rows < section.batch:
-        few = f"{'at most ' if at_most else ''}{rows} rows, and a step takes {section.batch}"
-        found.warn(
-            f"{NAMES[section.stage]} has {few}: an epoch is one step, and the whole stage {schedule.steps}. Collect "
-            "more, or lower batch in the recipe."
-        )
+    if rows and (short := _short(section, rows, warning_of(schedule), at_most=at_most)):
+        found.warn(f"{NAMES[section.stage]} has {short}")
+
+
+def _short(section: Training, rows: int, few_steps: str | None, *, at_most: bool) -> str | None:
+    """What to say of a stage with hardly any steps; None where there are enough."""
+    if rows >= section.batch:
+        return few_steps
+    few = f"{'at most ' if at_most else ''}{rows} rows, and a step takes {section.batch}: an epoch is one step"
+    return f"{few}. Collect more, or lower batch in the recipe." if few_steps is None else f"{few}, {few_steps}"
 
 
 def _rows_together(section: Training, policy: str) -> int:
@@ -220,6 +260,8 @@ def _refuse_too_few(
     remedy = "Collect more judgments or choose another snapshot"
     if form_field == "demonstrations":
         remedy = "Choose another set"
+    elif any(each.reason == NOT_BY_PEOPLE for each in left_out):
+        remedy += f', let simulated and model judges count too by the change {section.stage}.judges = "all"'
     found.problem(
         form_field,
         f"{NAMES[section.stage]} needs at least {section.least_rows} {what} and has {rows}"
@@ -228,17 +270,15 @@ def _refuse_too_few(
 
 
 def _reasons(left_out: Sequence[LeftOut]) -> str:
-    counted = ", ".join(f"{number} {reason}" for reason, number in sorted(count_by_reason(left_out).items()))
+    counted = counted_in_words(count_by_reason(left_out))
     return f" ({counted} left out)" if counted else ""
 
 
 def _warn_of_many(stage: str, left_out: Sequence[LeftOut], rows: int, found: Found) -> None:
-    """Of what a recipe asks to leave out (weak strengths, ties) nothing is said: that is no surprise."""
-    surprising = {reason: n for reason, n in count_by_reason(left_out).items() if reason in REASONS}
+    surprising = {reason: n for reason, n in count_by_reason(left_out).items() if reason in SURPRISING}
     number = sum(surprising.values())
     if number > MUCH * (number + rows):
-        why = ", ".join(f"{n} {REASONS[reason]}" for reason, n in surprising.items())
-        found.warn(f"{NAMES[stage]} leaves out {number} of {number + rows} rows: {why}.")
+        found.warn(f"{NAMES[stage]} leaves out {number} of {number + rows} rows: {counted_in_words(surprising)}.")
 
 
 def _free_bytes() -> int:

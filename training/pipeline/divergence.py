@@ -2,7 +2,9 @@
 
 The mean over completions x of the new policy of (log p_new(x) - log p_old(x)) / tokens(x): an estimate of the KL
 divergence a token, which on few completions can come out a little below 0. Both policies are read at a temperature of
-1, whatever the completions were sampled at. One model is in memory at a time.
+1. Completions that were sampled at another one, or from the top of the distribution alone, are no draw from what is
+read: then it is the mean log-ratio on these completions and no KL, which whoever shows it has to say. One model is in
+memory at a time.
 """
 
 import math

@@ -9,8 +9,8 @@ probabilities are computed once and kept (`reference_cache`), and no second mode
 Where TRL 1.16 differs from the papers: IPO divides each log-ratio by its completion's length, which the paper does not
 say and its authors confirmed to TRL, so its beta is per token; the NLL term is a mean over the tokens of a micro batch,
 where Pang et al. (arXiv 2404.19733, eq. 1), whom Llama 3 cites, take each completion's own mean, so that here long ones
-count more, among rows of like length; and LoRA's dropout is off, as every dropout is. Sigmoid, robust and
-length-normalised losses are the papers'.
+count more, among rows of like length. Sigmoid, robust and length-normalised losses are the papers'. The policy's own
+dropout is off, and the reference never has any; that of adapters is the recipe's.
 
 Left out: TRL computes a prompt once for each side of each pair; grouping them is faster and would be our own trainer.
 """
@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
+from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer
 
 from sampling.engine.run_dir import RunDirError, main
@@ -31,8 +31,12 @@ from training.pipeline.arguments import adapter, computes_in_bf16, order_of, tra
 from training.pipeline.pair_tokens import PairTokens
 from training.pipeline.preferences import Pair, read_pairs, refuse_too_few, select, write_left_out
 from training.pipeline.reference_cache import ReferenceCache, Sums, directory_of
-from training.pipeline.trainers import Stage, conversation_lengths, load_policy, load_tokenizer
+from training.pipeline.resuming import BeginAnew, device
+from training.pipeline.trainers import Stage, conversation_lengths, load_policy, load_tokenizer, without_dropout
 from training.recipe import Dpo
+
+FIRST_REWARDS = ("rewards/chosen", "rewards/rejected")
+TOLERANCE = 1e-3  # of a mean over a batch; in bf16 the batches of the reference are those of training
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Result:
     steps: int
     weights_changed: float
     resumed_at: int | None  # the step that it went on from, where an attempt before was stopped
-    reference_cached: bool  # nothing of the reference had to be computed
+    reference_cached: bool | None  # nothing of the reference had to be computed; null where nothing of it was asked
     seconds: float
 
 
@@ -81,7 +85,7 @@ def run(run_dir: Path) -> Result:
         steps=trained.steps,
         weights_changed=trained.weights_changed,
         resumed_at=trained.resumed_at,
-        reference_cached=not reference.computed,
+        reference_cached=reference.cached,
         seconds=time.monotonic() - started,
     )
 
@@ -96,10 +100,35 @@ def first_loss_of(recipe: Dpo) -> float:
 def open_reference(stage: Stage, recipe: Dpo) -> ReferenceCache:
     """What is known of the policy at the start of this stage, computed as it will be here."""
     bf16 = computes_in_bf16(recipe)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    numbers = [recipe.method, str(working_dtype(recipe)), f"bf16={bf16}", device, torch.__version__]
+    numbers = [recipe.method, str(working_dtype(recipe)), f"bf16={bf16}", device()]
     directory = directory_of(stage.inputs.get("caches"), stage.inputs["policy"], numbers)
     return ReferenceCache(directory, by_batch=bf16 or recipe.method == "qlora")
+
+
+class StartsAtReference(TrainerCallback):
+    """Sees at the first step that the policy is its reference: the reward of either side is nought then.
+
+    If numbers from the cache say otherwise, they are thrown away and the stage begins anew. Numbers that were computed
+    just now are believed, and the log says what is wrong.
+    """
+
+    def __init__(self, reference: ReferenceCache) -> None:
+        self.reference = reference
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        rewards = [float(value) for name, value in (logs or {}).items() if name in FIRST_REWARDS]
+        tolerance = TOLERANCE * max(1.0, args.beta)
+        if state.global_step != 1 or all(abs(each) <= tolerance for each in rewards):
+            return
+        found = (
+            f"At the first step the rewards of the chosen and the rejected side are {rewards[0]:.4f} and "
+            f"{rewards[1]:.4f}, where the policy still is its reference and both are 0."
+        )
+        if self.reference.unknown == self.reference.asked:
+            print(f"{found} The policy computes otherwise while it trains; is there a dropout in its config?")
+            return
+        self.reference.forget()
+        raise BeginAnew(f"{found} What was known of the reference is thrown away and computed again.")
 
 
 class TokenTrainer(DPOTrainer):
@@ -153,15 +182,17 @@ def make_trainer(stage: Stage, recipe: Dpo, tokenizer, pairs: list[Pair], refere
         **training_arguments(recipe, rows=len(pairs), stage=stage),
         **loss_arguments(recipe),
         precompute_ref_log_probs=True,
+        disable_dropout=False,
     )
     return TokenTrainer(
-        model=load_policy(stage.inputs["policy"], recipe),
+        model=without_dropout(load_policy(stage.inputs["policy"], recipe)),
         args=config,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         peft_config=adapter(recipe, task="CAUSAL_LM"),
         stage=stage,
         reference=reference,
+        callbacks=[StartsAtReference(reference)],
     )
 
 

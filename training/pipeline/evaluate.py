@@ -1,4 +1,4 @@
-"""Compare the new policy with the old one, and with the base, on prompts that none was trained on.
+"""Compare the new policy with the old one, the base and the newest published one, on prompts that none was trained on.
 
     python -m training.pipeline.evaluate --run-dir DIR
 
@@ -18,19 +18,23 @@ from statistics import fmean
 from typing import Any
 
 from sampling.engine.generate import generate_in_child
-from sampling.engine.run_dir import RunDirError, main, read_json_lines
+from sampling.engine.run_dir import RunDirError, main, read_json_lines, write_json_lines
 from training.pipeline.completions import Completion, Generate, Prompt, read_prompts
 from training.pipeline.divergence import divergence
 from training.pipeline.judging import REWARD, SELECTOR, opinions_of
 from training.pipeline.kept_completions import sample_once
 from training.pipeline.matches import Match, match_of
-from training.pipeline.meetings import OPPONENTS, Meeting, Opinion, meet
+from training.pipeline.meetings import OPPONENTS, Meeting, Opinion, Opponent, meet
 from training.pipeline.ratings import Rating, ratings_of
-from training.pipeline.rejection_sampling import write_json_lines
 from training.pipeline.trainers import Stage, is_main_process
 from training.recipe import Evaluate
 
 JUDGED = "judged.jsonl"
+OPPONENT_NAMES: dict[Opponent, str] = {
+    "old": "the old policy",
+    "base": "the base",
+    "published": "the newest published policy",
+}
 
 
 @dataclass(frozen=True)
@@ -59,32 +63,38 @@ class Result:
     finished_new: float  # share of completions that max_tokens did not cut off
     finished_old: float
     old_is_base: bool  # then the base has no match of its own
+    published_is: Opponent  # the opponent that is the newest published policy of the schedule; "published": none else
     matches: list[Match]  # the first judge's first, and of each judge that against the old policy
     kl_to_old: float | None  # nats a token, on the new policy's own completions
     kl_completions: int  # on so many of them
+    kl_temperature: float  # that these were sampled at; unless it and top_p are 1, kl_to_old estimates no KL
+    kl_top_p: float
     ratings: list[Rating] | None  # null while fewer than three versions met
     seconds: float
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Who takes part: locations and names by role, "new", "old" and, where it is not the old one, "base"."""
+    """Who takes part: locations and names by role, "new" and its opponents, each under the first of its roles."""
 
     policies: dict[str, str]
     names: dict[str, str]
     old_is_base: bool
+    published_is: Opponent
 
     @classmethod
     def of(cls, stage: Stage) -> "Contest":
-        policies = {which: stage.inputs.get(f"policy_{which}") for which in ("new", "old", "base")}
-        old_is_base = policies["base"] == policies["old"]
-        if old_is_base:
-            del policies["base"]  # it is sampled and met once
-        names = {"new": "the new policy", "old": "the old policy", "base": "the base"}
+        told = {which: stage.inputs.get(f"policy_{which}") for which in OPPONENTS}
+        opponents: dict[str, Opponent] = {}  # by location: each is sampled and met once
+        for which, policy in told.items():
+            if policy:
+                opponents.setdefault(policy, which)
+        names = {"new": "the new policy"} | OPPONENT_NAMES
         return cls(
-            policies={which: policy for which, policy in policies.items() if policy},
+            policies={"new": stage.inputs["policy_new"]} | {which: policy for policy, which in opponents.items()},
             names=names | dict(stage.inputs.get("names") or {}),
-            old_is_base=old_is_base,
+            old_is_base=told["base"] == told["old"],
+            published_is=opponents[told["published"] or told["old"]],
         )
 
     @property
@@ -127,9 +137,12 @@ def run(run_dir: Path, *, generate: Generate = generate_in_child) -> Result | No
         **_headline(matches, old_is_base=contest.old_is_base),
         **_lengths(opinions[0]),
         old_is_base=contest.old_is_base,
+        published_is=contest.published_is,
         matches=matches,
         kl_to_old=moved and moved.value,
         kl_completions=moved.completions if moved else 0,
+        kl_temperature=recipe.temperature,
+        kl_top_p=recipe.top_p,
         ratings=_ratings(stage, recipe, contest, rows),
         seconds=time.monotonic() - started,
     )
@@ -147,7 +160,7 @@ def _completions(
         n=recipe.n,
         seed=stage.seed,
         progress=stage.progress,
-        phase="the base" if which == "base" else f"the {which} policy",
+        phase="the new policy" if which == "new" else OPPONENT_NAMES[which],
         generate=generate,
     )
     write_json_lines(stage.run_dir / f"completions_{which}.jsonl", [asdict(each) for each in completions])
@@ -177,7 +190,7 @@ def _row(
     opinion: Opinion,
     contest: Contest,
 ) -> dict[str, Any]:
-    """`old` is the opponent's completion, also where the opponent is the base."""
+    """`old` is the opponent's completion, also where the opponent is another than the old policy."""
     return {
         "prompt_id": meeting.prompt.id,
         "index": meeting.new.index,
@@ -189,7 +202,7 @@ def _row(
         "reward_old": scores[1],
         "opponent": meeting.opponent,
         "judge": opinion.judge,
-        "independent": opinion.independent,
+        "independent": opinion.is_independent,
         "name_new": contest.names["new"],
         "name_opponent": contest.names[meeting.opponent],
     }

@@ -1,4 +1,4 @@
-"""The intervals that a round is judged by. Pure figures."""
+"""The intervals of accuracies. Pure figures; a win rate, which knows ties, has one of its own (`win_intervals`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
-CONFIDENCE = 0.95
+from training.pipeline.win_intervals import CONFIDENCE
+
 DRAWN_AT_ONCE = 4_000_000  # clusters, of eight bytes: bounds the memory of a bootstrap of many clusters
 
 
@@ -27,25 +28,13 @@ def wilson(successes: int, trials: int) -> Interval | None:
     return Interval(successes / trials, float(found.low), float(found.high))
 
 
-def clustered_mean(clusters: Sequence[Sequence[float]], *, resamples: int, seed: int) -> Interval | None:
-    """The mean of the clusters' means, with a percentile bootstrap that draws whole clusters.
-
-    Verdicts on one prompt resemble each other, so prompts are what was drawn at random, and what is drawn
-    again. None without clusters.
-    """
-    if not clusters:
-        return None
-    means = np.array([np.mean(cluster) for cluster in clusters])  # (clusters,)
-    low, high = _ends(means, np.ones_like(means), resamples=resamples, seed=seed)
-    return Interval(float(means.mean()), low, high)
-
-
 def clustered_share(clusters: Sequence[Sequence[float]], *, resamples: int, seed: int) -> Interval | None:
     """The mean of all values, which are from 0 to 1, with a percentile bootstrap that draws whole clusters.
 
-    Unlike `clustered_mean`, a cluster counts as often as it has values: an accuracy is the share of pairs that are
-    right. Where every value is 0, or every value 1, the bootstrap would claim certainty; the interval is then
-    Wilson's, of as many trials as there are clusters. None without values.
+    Pairs of one prompt resemble each other, so prompts are what was drawn at random, and what is drawn again. A
+    cluster counts as often as it has values: an accuracy is the share of pairs that are right. Where every value is 0,
+    or every value 1, the bootstrap would claim certainty; the interval is then Wilson's, of as many trials as there
+    are clusters. None without values.
     """
     sizes = np.array([len(cluster) for cluster in clusters if len(cluster)], dtype=float)  # (clusters,)
     if not len(sizes):

@@ -8,14 +8,13 @@ sampled each time.
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sampling import checkpoints
-from sampling.engine.run_dir import Progress, read_json_lines
+from sampling.engine.run_dir import Progress, read_json_lines, write_json_lines
 from training.pipeline.completions import Completion, Generate, Prompt, sample
 from training.recipe import Sampling
 
@@ -94,11 +93,8 @@ def _keep(place: Path | None, prompts: Sequence[Prompt], completions: Sequence[C
         return
     names = {prompt.id: _hash(prompt) for prompt in prompts}
     kept = _read(place) | {(names[each.prompt_id], each.index): each for each in completions}
-    lines = [json.dumps({"prompt": name} | asdict(each)) + "\n" for (name, _), each in kept.items()]
     place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text("".join(lines), encoding="utf-8")
-    partial.replace(place)
+    write_json_lines(place, ({"prompt": name} | asdict(each) for (name, _), each in kept.items()))
 
 
 def _hash(prompt: Prompt) -> str:

@@ -1,13 +1,12 @@
 """The rows that a stage leaves out, each by name: `dropped.jsonl`. Data is never lost silently."""
 
-import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sampling.engine.run_dir import read_json_lines
+from sampling.engine.run_dir import read_json_lines, write_json_lines
 
 DROPPED = "dropped.jsonl"
 EXCERPT_CHARACTERS = 120
@@ -30,6 +29,16 @@ def count_by_reason(left_out: Iterable[LeftOut]) -> dict[str, int]:
     return dict(Counter(each.reason for each in left_out))
 
 
+def words_of(reason: str) -> str:
+    """For people: "too_long" as "too long"."""
+    return reason.replace("_", " ") or "for whatever reason"
+
+
+def counted_in_words(left_out: Mapping[str, int]) -> str:
+    """ "3 empty, 24 too long", from the numbers by reason."""
+    return ", ".join(f"{number:,} {words_of(reason)}" for reason, number in sorted(left_out.items()) if number)
+
+
 def shortened(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
     """The start of a text on one line."""
     line = " ".join(text.split())
@@ -47,6 +56,4 @@ def write_left_out(run_dir: Path, stage: str, left_out: Sequence[LeftOut]) -> No
     path = run_dir / DROPPED
     rows = [row for row in read_json_lines(path) if row["stage"] != stage]
     rows += [{"stage": stage} | asdict(each) for each in left_out]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    temporary.replace(path)
+    write_json_lines(path, rows)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from training.pipeline.intervals import Interval, clustered_mean, wilson
+from training.pipeline.intervals import Interval
 from training.pipeline.length_control import Duels, length_controlled
-from training.pipeline.meetings import Opinion, Opponent
+from training.pipeline.meetings import Independence, Opinion, Opponent
+from training.pipeline.win_intervals import win_interval
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Match:
     name: str  # the opponent's, as it is registered
     judge: str
     independent: bool
+    independence: Independence  # why it is not
     win_rate: float
     low: float
     high: float
@@ -37,14 +39,15 @@ def match_of(opinion: Opinion, opponent: Opponent, *, name: str, resamples: int,
     opinion = opinion.against(opponent)
     if not opinion.meetings:
         return None
-    raw = win_rate(opinion, resamples=resamples, seed=seed)
+    raw = win_rate(opinion)
     controlled = _length_controlled(opinion, raw, resamples=resamples, seed=seed)
     verdicts = list(opinion.verdicts)
     return Match(
         opponent=opponent,
         name=name,
         judge=opinion.judge,
-        independent=opinion.independent,
+        independent=opinion.is_independent,
+        independence=opinion.independence,
         win_rate=raw.value,
         low=raw.low,
         high=raw.high,
@@ -60,18 +63,10 @@ def match_of(opinion: Opinion, opponent: Opponent, *, name: str, resamples: int,
     )
 
 
-def win_rate(opinion: Opinion, *, resamples: int, seed: int) -> Interval:
-    """The mean verdict, each prompt counting once however many completions it has; a tie is half a win.
-
-    The interval draws whole prompts. Where every verdict is a win, or every one a loss, that would claim certainty of
-    however few prompts; the interval is then Wilson's, of as many trials as there are prompts.
-    """
-    clusters = [[opinion.verdicts[i] for i in positions] for positions in opinion.by_prompt()]
-    interval = clustered_mean(clusters, resamples=resamples, seed=seed)
-    if interval is not None and interval.value in (0.0, 1.0):
-        interval = wilson(len(clusters) if interval.value else 0, len(clusters))
-    assert interval is not None  # noqa: S101 - there is at least one meeting
-    return interval
+def win_rate(opinion: Opinion) -> Interval:
+    """The mean verdict, each prompt counting once however many completions it has; a tie is half a win."""
+    means = [fmean(opinion.verdicts[i] for i in positions) for positions in opinion.by_prompt()]
+    return Interval(fmean(means), *win_interval(means))
 
 
 def _length_controlled(opinion: Opinion, raw: Interval, *, resamples: int, seed: int) -> Interval | None:
@@ -82,10 +77,12 @@ def _length_controlled(opinion: Opinion, raw: Interval, *, resamples: int, seed:
         clusters=opinion.by_prompt(),
     )
     found = length_controlled(duels, resamples=resamples, seed=seed)
-    if found is None or not _all_alike(opinion.verdicts):
-        return found
-    # Every draw of prompts says the same then: no more is known than without the control.
-    return Interval(found.value, min(found.low, raw.low), max(found.high, raw.high))
+    if found is None:
+        return None
+    # A control costs exactness: no more is known than without it, although every draw of prompts may say the same.
+    moved = 0.0 if _all_alike(opinion.verdicts) else found.value - raw.value
+    low, high = min(found.low, raw.low + moved), max(found.high, raw.high + moved)
+    return Interval(found.value, max(0.0, low), min(1.0, high))
 
 
 def _all_alike(verdicts: Sequence[float]) -> bool:

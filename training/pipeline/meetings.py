@@ -7,8 +7,10 @@ from typing import Literal
 
 from training.pipeline.completions import Completion, Prompt
 
-Opponent = Literal["old", "base"]
-OPPONENTS: tuple[Opponent, ...] = ("old", "base")  # in the order in which they are told
+Opponent = Literal["old", "base", "published"]
+OPPONENTS: tuple[Opponent, ...] = ("old", "base", "published")  # in the order in which they are told
+# Whether a judge may be believed: it selected the completions that the new policy learned from, or meets itself.
+Independence = Literal["independent", "selected", "takes_part"]
 
 
 @dataclass(frozen=True)
@@ -31,18 +33,22 @@ class Opinion:
     """What one judge says of meetings: a verdict, and where it has any, the scores behind it, for each."""
 
     judge: str
-    independent: bool  # neither selected what the new policy learned from, nor takes part
+    independence: Independence
     meetings: Sequence[Meeting]
     verdicts: Sequence[float]  # 1.0 where the new policy wins, 0.0 where it loses, 0.5 for a tie
     scores: Sequence[tuple[float, float]] | None = None  # of the new policy's completion and the other
     unread: Sequence[bool] | None = None  # the judge gave no verdict that could be read, which counts as a tie
+
+    @property
+    def is_independent(self) -> bool:
+        return self.independence == "independent"
 
     def against(self, opponent: Opponent) -> "Opinion":
         """The same opinion on the meetings with one opponent."""
         kept = [i for i, meeting in enumerate(self.meetings) if meeting.opponent == opponent]
         return Opinion(
             judge=self.judge,
-            independent=self.independent,
+            independence=self.independence,
             meetings=[self.meetings[i] for i in kept],
             verdicts=[self.verdicts[i] for i in kept],
             scores=self.scores and [self.scores[i] for i in kept],

@@ -5,16 +5,16 @@ memory of the machine is asked, not what is free at the moment, so that the same
 stage that is resumed goes on as it began. No torch here, but for a GPU.
 """
 
+import gc
 import json
-import math
 import os
-import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sampling import checkpoints
 from sampling.engine.run_dir import RunDirError, write_json
 from training.pipeline.schedule import USUAL_MICRO_BATCH, largest_divisor
 from training.recipe import PairTraining, Training
@@ -88,13 +88,14 @@ def device_bytes() -> float:
 
 def size_of(policy: str) -> ModelSize | None:
     """The size of a checkpoint in a directory; None for what is not here or says nothing of it, such as a hub id."""
-    directory = Path(policy)
+    parameters = checkpoints.parameters(policy)
+    if not parameters:
+        return None
     try:
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((Path(policy) / "config.json").read_text(encoding="utf-8"))
         config = config.get("text_config", config)
-        parameters = sum(_numbers_in(path) for path in directory.glob("*.safetensors"))
         return ModelSize(parameters, config["vocab_size"], config["hidden_size"], config["num_hidden_layers"])
-    except (OSError, ValueError, KeyError, struct.error):
+    except (OSError, ValueError, KeyError):
         return None
 
 
@@ -114,6 +115,14 @@ def rows_together(recipe: Training, *, policy: str, run_dir: Path, bf16: bool, p
     if os.environ.get("RANK", "0") == "0":
         write_json(path, {"asked": asked, "micro_batch": rows})
     return rows
+
+
+def free() -> None:
+    """Give back what nobody holds any more: a trainer and its parts hold each other until they are collected."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 @contextmanager
@@ -155,11 +164,3 @@ def _limits_of_the_container() -> list[float]:
         except (OSError, ValueError):  # no such limit, or "max"
             continue
     return limits
-
-
-def _numbers_in(path: Path) -> int:
-    """A safetensors file begins with the length of its header (8 bytes) and the header, which is JSON."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")

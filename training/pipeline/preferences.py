@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sampling.engine.run_dir import RunDirError
-from training.pipeline.left_out import LeftOut, count_by_reason, shortened, write_left_out
+from training.pipeline.left_out import LeftOut, count_by_reason, counted_in_words, shortened, write_left_out
 from training.recipe import PairTraining
 
 __all__ = [
@@ -22,7 +22,11 @@ __all__ = [
     "Messages",
     "Pair",
     "Selection",
+    "among_held_out",
     "answered",
+    "excerpt_of",
+    "is_too_old",
+    "left_out_pair",
     "read_pairs",
     "read_rows",
     "refuse_too_few",
@@ -126,23 +130,49 @@ def select(pairs: Iterable[Pair], recipe: PairTraining, lengths_of: Lengths) -> 
     usable, lengths = _short_enough(usable, recipe.max_length, lengths_of, left_out)
     kept = _strongest(usable, recipe.max_pairs_per_prompt)
     surplus = sorted(set(range(len(usable))) - set(kept))
-    left_out += [_left_out(usable[i], "more_than_max_pairs_per_prompt") for i in surplus]
+    left_out += [left_out_pair(usable[i], "more_than_max_pairs_per_prompt") for i in surplus]
     rows = [(each, lengths[i]) for i in kept for each in _orders(usable[i])]
     return Selection([pair for pair, _ in rows], [length for _, length in rows], left_out)
 
 
-def select_held_out(pairs: Iterable[Pair], max_length: int, lengths_of: Lengths) -> Selection:
-    """Choose the pairs to measure on: all that are usable, say which side is better, and fit."""
-    usable, left_out = _divide(pairs, lambda pair: _unusable(pair) or ("tie" if pair.tie else None))
-    usable, lengths = _short_enough(usable, max_length, lengths_of, left_out)
+def select_held_out(pairs: Iterable[Pair], recipe: PairTraining, lengths_of: Lengths) -> Selection:
+    """Choose the pairs to measure on: all of the recipe's snapshots that are usable, say which side is better, and fit.
+
+    Of any strength: what is too weak to be learned from is still judged, and measured strength by strength.
+    """
+    usable, left_out = _divide(pairs, lambda pair: _unusable(pair) or _unmeasured(pair, recipe))
+    usable, lengths = _short_enough(usable, recipe.max_length, lengths_of, left_out)
     return Selection(usable, lengths, left_out)
+
+
+def among_held_out(left_out: Iterable[LeftOut]) -> list[LeftOut]:
+    """The same, told apart by the reason from what is not trained on: the line that is named is of another file."""
+    return [replace(each, reason=f"held_out_{each.reason}") for each in left_out]
+
+
+def left_out_pair(pair: Pair, reason: str, *, tokens: int | None = None, limit: int | None = None) -> LeftOut:
+    """The pair as a list of dropped rows names it."""
+    return LeftOut(
+        reason=reason,
+        prompt_id=pair.prompt_id,
+        line=pair.line or None,
+        tokens=tokens,
+        limit=limit,
+        excerpt=excerpt_of(pair.prompt, pair.chosen, pair.rejected),
+    )
+
+
+def excerpt_of(prompt: Messages, *completions: str) -> str:
+    """Enough of a pair to recognise it."""
+    asked = shortened(prompt[-1]["content"], 60) if prompt else ""
+    return " | ".join([asked, *(shortened(each, 40) for each in completions)])
 
 
 def refuse_too_few(count: int, least: int, *, what: str, stage: str, dropped: dict[str, int], path: str) -> None:
     """Raise `RunDirError` when there is too little to learn from."""
     if count >= least:
         return
-    reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(dropped.items()))
+    reasons = counted_in_words(dropped)
     raise RunDirError(
         f"{path} has {count} usable {what}{f' ({reasons} left out)' if reasons else ''}; {stage} needs at "
         f"least {least}. Collect more judgments, choose another snapshot, or lower least_rows in the recipe."
@@ -188,7 +218,7 @@ def _unusable(pair: Pair) -> str | None:
 
 def _unasked(pair: Pair, recipe: PairTraining) -> str | None:
     """Why the recipe does not ask for a pair. A tie has no strength that could be too weak."""
-    if recipe.snapshots == "latest" and not pair.latest:
+    if is_too_old(pair, recipe):
         return "earlier_snapshot"
     if pair.tie:
         return None if getattr(recipe, "ties", False) else "tie"  # a reward model has no use for one
@@ -197,12 +227,24 @@ def _unasked(pair: Pair, recipe: PairTraining) -> str | None:
     return None
 
 
+def _unmeasured(pair: Pair, recipe: PairTraining) -> str | None:
+    """Why a stage does not measure on a pair."""
+    if is_too_old(pair, recipe):
+        return "earlier_snapshot"
+    return "tie" if pair.tie else None
+
+
+def is_too_old(pair: Pair, recipe: PairTraining) -> bool:
+    """Whether a pair is of an earlier round's snapshot, and the stage reads the latest alone."""
+    return recipe.snapshots == "latest" and not pair.latest
+
+
 def _divide(pairs: Iterable[Pair], reason_of: Callable[[Pair], str | None]) -> tuple[list[Pair], list[LeftOut]]:
     """The pairs for which there is no reason to leave them out, and the others."""
     usable, left_out = [], []
     for pair in pairs:
         if reason := reason_of(pair):
-            left_out.append(_left_out(pair, reason))
+            left_out.append(left_out_pair(pair, reason))
         else:
             usable.append(pair)
     return usable, left_out
@@ -215,19 +257,11 @@ def _short_enough(
     lengths = [max(sides[2 * i], sides[2 * i + 1]) for i in range(len(pairs))]
     fitting = [i for i, length in enumerate(lengths) if length <= max_length]
     left_out += [
-        _left_out(pair, "too_long", tokens=length, limit=max_length)
+        left_out_pair(pair, "too_long", tokens=length, limit=max_length)
         for pair, length in zip(pairs, lengths, strict=True)
         if length > max_length
     ]
     return [pairs[i] for i in fitting], [lengths[i] for i in fitting]
-
-
-def _left_out(pair: Pair, reason: str, *, tokens: int | None = None, limit: int | None = None) -> LeftOut:
-    asked = shortened(pair.prompt[-1]["content"], 60) if pair.prompt else ""
-    said = f"{asked} | {shortened(pair.chosen, 40)} | {shortened(pair.rejected, 40)}"
-    return LeftOut(
-        reason=reason, prompt_id=pair.prompt_id, line=pair.line or None, tokens=tokens, limit=limit, excerpt=said
-    )
 
 
 def _orders(pair: Pair) -> list[Pair]:

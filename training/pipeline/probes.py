@@ -9,7 +9,6 @@ that it gave at the start. (Along its own answers now it would be an estimate wi
 import contextlib
 import json
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from training.pipeline.preferences import Messages
+from training.pipeline.repeats import repeats_itself
 from training.pipeline.reporting import Reporter
 from training.pipeline.resuming import PROBES
 
@@ -51,13 +51,6 @@ def steps_to_probe(steps: int, probes: int) -> set[int]:
     if probes == 0:
         return set()
     return {round(steps * i / (probes + 1)) for i in range(1, probes + 1)} - {0} | {steps}
-
-
-def repeats_itself(text: str, *, words: int = 4, times: int = 3) -> bool:
-    """Whether some run of four words comes three times or more."""
-    said = text.lower().split()
-    runs = Counter(tuple(said[i : i + words]) for i in range(len(said) - words + 1))
-    return max(runs.values(), default=0) >= times
 
 
 class Policy:

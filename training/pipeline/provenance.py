@@ -79,7 +79,7 @@ def hardware() -> dict[str, Any]:
     """The machine that the program runs on; ``cores`` are those that it may use."""
     return {
         "machine": platform.node(),
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "gpus": _gpus(),
@@ -103,7 +103,8 @@ def not_deterministic(recipe: dict[str, Any]) -> list[str]:
     return []
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """The name of the CPU; of its kind only, where nobody says more."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -39,7 +39,8 @@ def ratings_of(
     """Ratings from rows of `judged.jsonl`, best first; None while fewer than three versions met.
 
     Only rows of ``judge`` that name both versions count. A prompt on which two versions met counts once, however many
-    completions it has; the interval draws whole prompts, at most 1,000 times.
+    completions it has. The interval is a Bayesian bootstrap's (Rubin 1981), which weighs whole prompts anew, at most
+    1,000 times, and with them the imagined ties, win and loss each on its own: what was unanimous is then not certain.
     """
     points = _points(rows, judge)
     names = sorted({name for pair in points for name in pair[:2]})
@@ -49,9 +50,15 @@ def ratings_of(
     wins = _wins(points, names)  # (prompts, versions, versions)
     strengths = fit(wins.sum(axis=0), anchored)
     generator = np.random.default_rng(seed)
-    prompts = len(wins)
-    drawn = generator.multinomial(prompts, np.full(prompts, 1 / prompts), size=min(resamples, AT_MOST_RESAMPLES))
-    resampled = [fit(np.tensordot(counts, wins, axes=1), anchored, start=strengths) for counts in drawn]
+    resampled = [
+        fit(
+            np.tensordot(generator.standard_exponential(len(wins)), wins, axes=1),
+            anchored,
+            imagined=generator.standard_exponential((2, len(names))),
+            start=strengths,
+        )
+        for _ in range(min(resamples, AT_MOST_RESAMPLES))
+    ]
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail], axis=0)
     found = [
@@ -60,13 +67,19 @@ def ratings_of(
     return sorted(found, key=lambda each: -each.rating)
 
 
-def fit(wins: np.ndarray, anchored: int, *, start: np.ndarray | None = None) -> np.ndarray:
-    """Strengths, in natural logarithms of odds, by ``wins[i, j]``: how often i beat j, a tie half for each."""
+def fit(
+    wins: np.ndarray, anchored: int, *, imagined: np.ndarray | None = None, start: np.ndarray | None = None
+) -> np.ndarray:
+    """Strengths, in natural logarithms of odds, by ``wins[i, j]``: how often i beat j, a tie half for each.
+
+    ``imagined``, (2, versions): what the halves of each version's imagined tie weigh, the won one and the lost one.
+    """
     count = len(wins)
     free = [i for i in range(count) if i != anchored]
+    won, lost = IMAGINED_TIES / 2 * (np.ones((2, count)) if imagined is None else imagined)
     wins = wins.astype(float)
-    wins[free, anchored] += IMAGINED_TIES / 2
-    wins[anchored, free] += IMAGINED_TIES / 2
+    wins[free, anchored] += won[free]
+    wins[anchored, free] += lost[free]
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         strengths = np.zeros(count)

@@ -7,16 +7,14 @@ Leaves `candidates.jsonl` (every candidate of this round with its score), `kept.
 what it scored in the cache; the next one goes on from there. Left out: choosing a new K for each prompt.
 """
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from sampling.engine.generate import generate_in_child
-from sampling.engine.run_dir import RunDirError, main
+from sampling.engine.run_dir import RunDirError, main, write_json_lines
 from training.pipeline.candidates import Candidate, keep_best
 from training.pipeline.completions import Completion, Generate, Prompt, read_prompts, sample
 from training.pipeline.earlier_candidates import read_earlier
@@ -166,11 +164,6 @@ def write_files(
     write_json_lines(run_dir / "candidates.jsonl", rows)
     rows = [kept[prompt.id].as_kept_row(prompt) for prompt in prompts if prompt.id in kept]
     write_json_lines(run_dir / "kept.jsonl", rows)
-
-
-def write_json_lines(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write one object a line."""
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

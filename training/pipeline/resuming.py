@@ -7,7 +7,8 @@ is removed, and transformers reads the rest with ``weights_only``.
 
 The trap that the two checks at the end are for: an adapter that TRL silently puts back to its start, as it does when
 DPO continues a PeftModel. Ours are made afresh and merged at the end of a stage, and loading into them works; should
-another release change that, a stage fails instead of training from zero.
+another release change that, a stage fails instead of training from zero. A first loss that is another one, with the
+right weights, is this machine computing otherwise than before: the stage begins anew.
 """
 
 import hashlib
@@ -25,13 +26,17 @@ from peft import PeftModel, get_peft_model_state_dict
 from safetensors import safe_open
 from transformers import TrainerCallback
 
-from sampling.engine.run_dir import METRICS, RunDirError, read_json_lines, write_json
+from sampling.engine.run_dir import METRICS, RunDirError, read_json_lines, write_json, write_json_lines
+from training.pipeline import provenance
+from training.pipeline.arguments import can_bf16
+from training.pipeline.provenance import PROJECT
 
 TRAINER = "trainer"
 MARK = "whetstone.json"
 PICKLED = "training_args.bin"
 PROBES = "probes.jsonl"
 # They decide what the numbers of a checkpoint mean and how a step is computed.
+SOURCES = ("training/pipeline", "training/recipe")
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
 CPU_TOLERANCE = 1e-4  # the same machine computes the same loss; what is logged is rounded
 GPU_TOLERANCE = 0.02  # CUDA kernels add in any order
@@ -46,6 +51,10 @@ class Checkpoint:
     micro_batch: int  # the batches of the data's order; another size would be another order
 
 
+class BeginAnew(Exception):
+    """What a stage began with is not what it was to be; it can put that right itself, from its start."""
+
+
 def identity_of(told: dict[str, Any], code: dict[str, Any]) -> dict[str, Any]:
     """What must be the same for a checkpoint to be gone on from. ``told`` is `stage.json`, ``code`` what runs it."""
     inputs = told.get("inputs", {})
@@ -53,10 +62,22 @@ def identity_of(told: dict[str, Any], code: dict[str, Any]) -> dict[str, Any]:
     return {
         "told": {name: value for name, value in told.items() if name != "trackers"},
         "inputs": {name: content for name, content in read.items() if content},
-        # Another release may choose or order the rows otherwise, and so make other batches of the same data.
-        "code": [code.get("version"), code.get("commit")],
-        "libraries": {name: metadata.version(name) for name in LIBRARIES},
+        # Other code may choose or order the rows otherwise, and so make other batches of the same data. That a tree is
+        # dirty does not say with what: the files themselves do.
+        "code": [code.get("version"), code.get("commit"), _sources()],
+        "libraries": library_versions(),
+        # What "auto" comes to as a precision, and who computes: either rounds otherwise.
+        "device": [device(), can_bf16()],
     }
+
+
+def library_versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in LIBRARIES}
+
+
+def device() -> str:
+    """What computes, by its maker's name for it."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else provenance.processor()
 
 
 def newest(run_dir: Path, identity: dict[str, Any], *, tidy: bool = True) -> Checkpoint | None:
@@ -81,7 +102,11 @@ def newest(run_dir: Path, identity: dict[str, Any], *, tidy: bool = True) -> Che
 def cut_back(run_dir: Path, step: int) -> None:
     """Take what was logged of the steps after ``step`` out of the curve and the probes: these steps come again."""
     for name in (METRICS, PROBES):
-        _write_lines(run_dir / name, [row for row in read_json_lines(run_dir / name) if row["step"] <= step])
+        path = run_dir / name
+        if rows := [row for row in read_json_lines(path) if row["step"] <= step]:
+            write_json_lines(path, rows)
+        else:  # whoever writes it next sees that nothing was said yet
+            path.unlink(missing_ok=True)
 
 
 class Checkpoints(TrainerCallback):
@@ -157,8 +182,18 @@ def flush(directory: Path) -> None:
                 os.close(descriptor)
 
 
+def let_others_read(directory: Path) -> None:
+    """Give every file the rights that a new one has here: safetensors writes weights that only their owner may read."""
+    template = directory / ".rights"
+    template.touch()
+    rights = template.stat().st_mode & 0o777
+    template.unlink()
+    for path in directory.iterdir():
+        path.chmod(rights)
+
+
 class Continuity(TrainerCallback):
-    """Refuses to go on where a resumed stage is not what it was: by its weights, and by its first loss."""
+    """Sees that a resumed stage is what it was: its weights, else it fails, and its first loss, else it begins anew."""
 
     def __init__(self, checkpoint: Checkpoint, *, expected: dict[int, float]) -> None:
         self.checkpoint = checkpoint
@@ -166,22 +201,25 @@ class Continuity(TrainerCallback):
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         if state.global_step != self.checkpoint.step or not holds(model, self.checkpoint.path):
-            self._refuse(f"after loading {self.checkpoint.path.name} the model does not hold its weights")
+            shutil.rmtree(self.checkpoint.path.parent, ignore_errors=True)
+            raise RunDirError(
+                f"The stage was to go on from step {self.checkpoint.step}, but after loading "
+                f"{self.checkpoint.path.name} the model does not hold its weights. The checkpoint was removed: start "
+                "the stage again, and it begins from its start."
+            )
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        before, now = self.expected.pop(state.global_step, None), (logs or {}).get("loss")
-        if before is None or now is None:
+        # The first step alone: what rounds otherwise has grown by the next ones, and says nothing of the checkpoint.
+        step, now = state.global_step, (logs or {}).get("loss")
+        before = self.expected.get(step)
+        if step != self.checkpoint.step + 1 or before is None or now is None:
             return
         tolerance = GPU_TOLERANCE if torch.cuda.is_available() else CPU_TOLERANCE
         if abs(float(now) - before) > tolerance * max(1.0, abs(before)):
-            self._refuse(f"step {state.global_step} has a loss of {float(now):.4f} and had one of {before:.4f} before")
-
-    def _refuse(self, why: str) -> None:
-        shutil.rmtree(self.checkpoint.path.parent, ignore_errors=True)
-        raise RunDirError(
-            f"The stage was to go on from step {self.checkpoint.step}, but {why}. The checkpoint was removed: start "
-            "the stage again, and it begins from its start."
-        )
+            raise BeginAnew(
+                f"The stage went on from step {self.checkpoint.step}, but step {step} has a loss of {float(now):.4f} "
+                f"and had one of {before:.4f} before."
+            )
 
 
 def holds(model: torch.nn.Module, checkpoint: Path) -> bool:
@@ -218,6 +256,14 @@ def _mark_of(path: Path) -> dict[str, Any] | None:
     return mark if all(there.get(name) == size for name, size in mark["sizes"].items()) else None
 
 
+def _sources() -> str:
+    """What trains, as it is here, with changes that no commit has."""
+    digest = hashlib.sha256()
+    for path in sorted(each for folder in SOURCES for each in (PROJECT / folder).glob("*.py")):
+        digest.update(f"{path.relative_to(PROJECT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 def _step(path: Path) -> int:
     number = path.name.removeprefix("checkpoint-")
     return int(number) if number.isdigit() else -1
@@ -232,12 +278,3 @@ def _content(path: Path) -> Any:
         files = ((each.name, each.stat()) for each in sorted(path.iterdir()) if each.is_file())
         return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in files]
     return None  # a model hub's id, or a directory of caches
-
-
-def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        path.unlink(missing_ok=True)
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    temporary.replace(path)

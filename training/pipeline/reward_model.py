@@ -10,7 +10,7 @@ candidates. Left out: grouping all pairs of a prompt into one row, which TRL doe
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import Dataset
@@ -27,10 +27,11 @@ from training.pipeline.accuracy import (
     verdicts_by,
     verdicts_by_length,
 )
-from training.pipeline.arguments import adapter, loading, order_of, training_arguments
+from training.pipeline.arguments import adapter, loading, order_of, schedule_here, training_arguments
 from training.pipeline.preferences import (
     Pair,
     Selection,
+    among_held_out,
     read_pairs,
     refuse_too_few,
     select,
@@ -45,6 +46,7 @@ from training.pipeline.trainers import (
     freeze_embeddings,
     is_main_process,
     load_tokenizer,
+    without_dropout,
 )
 from training.recipe import RewardModel
 
@@ -121,7 +123,9 @@ def run(run_dir: Path, *, section: type[RewardModel] = RewardModel) -> Result | 
     trained = stage.train(lambda: make_trainer(stage, recipe, tokenizer, [train.pairs[i] for i in order]), recipe)
     if not is_main_process():
         return None
-    measured = measure(stage, held_out.pairs)
+    # A pair that trains is two texts, and both together need far more memory than what is read without gradients.
+    texts = 2 * schedule_here(recipe, rows=len(train.pairs), stage=stage).micro_batch
+    measured = measure(stage, held_out.pairs, micro_batch=texts)
     best = best_of(str(stage.checkpoint), measured)
     return Result(
         pairs_train=len(train.pairs),
@@ -153,10 +157,8 @@ def select_pairs(stage: Stage, recipe: RewardModel, tokenizer) -> tuple[Selectio
         return conversation_lengths(tokenizer, conversations)
 
     train = select(read_pairs(stage.inputs["pairs_train"]), recipe, lengths)
-    held_out = select_held_out(read_pairs(stage.inputs["pairs_eval"]), recipe.max_length, lengths)
-    # Told apart by the reason: the line that is named is of another file.
-    others = [replace(each, reason=f"held_out_{each.reason}") for each in held_out.left_out]
-    write_left_out(stage.run_dir, recipe.stage, [*train.left_out, *others])
+    held_out = select_held_out(read_pairs(stage.inputs["pairs_eval"]), recipe, lengths)
+    write_left_out(stage.run_dir, recipe.stage, [*train.left_out, *among_held_out(held_out.left_out)])
     refuse_too_few(
         len(train.pairs),
         recipe.least_rows,
@@ -178,9 +180,10 @@ def make_trainer(stage: Stage, recipe: RewardModel, tokenizer, pairs: list[Pair]
     config = RewardConfig(
         **training_arguments(recipe, rows=len(pairs), stage=stage),
         center_rewards_coefficient=recipe.center_rewards or None,
+        disable_dropout=False,
     )
     return RewardTrainer(
-        model=model,
+        model=without_dropout(model),
         args=config,
         train_dataset=Dataset.from_list([as_row(pair, margins=recipe.margins) for pair in pairs]),
         processing_class=tokenizer,
@@ -193,14 +196,17 @@ def as_row(pair: Pair, *, margins: str) -> dict:
     return pair.as_row() | ({} if margins == "none" else {"margin": MARGINS[margins][pair.strength]})
 
 
-def measure(stage: Stage, pairs: Sequence[Pair]) -> Measured:
-    """Ask the new reward model, those of earlier rounds and a ruler, all on the same held-out pairs."""
-    verdicts = _verdicts(stage, stage.checkpoint, pairs, phase="measuring on held-out pairs")
+def measure(stage: Stage, pairs: Sequence[Pair], *, micro_batch: int) -> Measured:
+    """Ask the new reward model, those of earlier rounds and a ruler, all on the same held-out pairs.
+
+    ``micro_batch`` texts are read together.
+    """
+    verdicts = _verdicts(stage, stage.checkpoint, pairs, micro_batch, phase="measuring on held-out pairs")
     return Measured(
         accuracy=accuracy_of(pairs, verdicts, seed=stage.seed),
         by_strength=accuracy_by_strength(pairs, verdicts, seed=stage.seed),
         length_baseline=accuracy_of(pairs, verdicts_by_length(pairs), seed=stage.seed),
-        rivals=[_rival(stage, location, pairs) for location in stage.inputs.get("rivals", [])],
+        rivals=[_rival(stage, location, pairs, micro_batch) for location in stage.inputs.get("rivals", [])],
     )
 
 
@@ -213,19 +219,22 @@ def best_of(new: str, measured: Measured) -> str:
     return best
 
 
-def _rival(stage: Stage, location: str, pairs: Sequence[Pair]) -> Rival:
+def _rival(stage: Stage, location: str, pairs: Sequence[Pair], micro_batch: int) -> Rival:
     if not (Path(location) / "config.json").is_file():
         print(f"The reward model of an earlier round, {location}, is not there any more: it is not compared.")
         return Rival(location, None, None, None)
-    verdicts = _verdicts(stage, location, pairs, phase="measuring an earlier reward model on the same pairs")
+    phase = "measuring an earlier reward model on the same pairs"
+    verdicts = _verdicts(stage, location, pairs, micro_batch, phase=phase)
     found = accuracy_of(pairs, verdicts, seed=stage.seed)
     return Rival(location, *((found.accuracy, found.low, found.high) if found else (None, None, None)))
 
 
-def _verdicts(stage: Stage, location: Path | str, pairs: Sequence[Pair], *, phase: str) -> list[float]:
+def _verdicts(
+    stage: Stage, location: Path | str, pairs: Sequence[Pair], micro_batch: int, *, phase: str
+) -> list[float]:
     sides = [conversation for pair in pairs for conversation in pair.conversations]
     stage.say(phase)
-    scores = Scorer(location, caches=stage.inputs.get("caches")).score(
+    scores = Scorer(location, micro_batch=micro_batch, caches=stage.inputs.get("caches")).score(
         sides, on_progress=lambda done: stage.say(f"{phase}: {done} of {len(sides)} texts")
     )
     return verdicts_by(scores)

@@ -12,6 +12,7 @@ from training.recipe import Training
 
 # Rows in memory together where nobody looked at the machine; it changes no step.
 USUAL_MICRO_BATCH = 8
+FEW_STEPS = 10  # fewer, and what a stage learns depends on how it warms up
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,26 @@ def schedule_of(recipe: Training, rows: int, processes: int = 1, *, micro_batch:
 def warmup_of(recipe: Training, steps: int) -> int:
     """Llama 2's "3 % of the steps, at least 5" (arXiv 2307.09288, section 3.2.2).
 
-    A run that is no longer than that would never reach its learning rate: there, and only there, half of it warms up.
+    A run that is no longer than that would never reach its learning rate: there, and only there, nothing warms up. The
+    first step of any warm-up has a learning rate of nought in transformers, and a run of two steps would learn nothing
+    from half of its rows.
     """
     # As a fraction: in floating point 0.07 * 100 is above 7, and its ceiling 8.
     published = max(recipe.least_warmup_steps, math.ceil(Fraction(str(recipe.warmup_share)) * steps))
-    return published if published < steps else steps // 2
+    return published if published < steps else 0
+
+
+def warning_of(schedule: Schedule) -> str | None:
+    """What whoever launches so short a stage should know; None where the stage is long enough."""
+    if schedule.steps >= FEW_STEPS:
+        return None
+    steps = "one step" if schedule.steps == 1 else f"{schedule.steps} steps"
+    warm_up = (
+        f", of which {schedule.warmup_steps} warm up and the first one changes nothing"
+        if schedule.warmup_steps
+        else ", too few to warm up"
+    )
+    return f"{steps} in all{warm_up}. Collect more, lower batch or raise epochs in the recipe."
 
 
 def largest_divisor(number: int, *, at_most: int) -> int:

@@ -1,16 +1,31 @@
 """Scores that a reward model gave before, on disk: a candidate is scored once, whichever round asks.
 
-A folder for each reward model, by the content of its weights; in it a file of each program that added to it, a score
+A folder for each model, by what decides its numbers (`key_of`); in it a file of each program that added to it, a score
 a line. Nothing is ever changed or shared by two writers, so two programs at once and a kill in the middle of a line
 are harmless. The score that is found counts: computed again beside other rows, it would differ by rounding.
 """
 
+import hashlib
 import json
 import math
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from sampling.checkpoints import inspect
+from training.pipeline.resuming import library_versions
+
+
+def key_of(model: str, computed_with: Sequence[str]) -> str:
+    """What decides the numbers of the model in this directory: its weights, its config, the libraries, all else named.
+
+    The config beside the weights, because the same weights are another model with other positions or another scale.
+    How it generates is no matter here.
+    """
+    config = hashlib.sha256((Path(model) / "config.json").read_bytes()).hexdigest()
+    content = [inspect(model).content_hash, config, sorted(library_versions().items()), *computed_with]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 class ScoreCache:

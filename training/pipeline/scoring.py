@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from sampling.checkpoints import inspect, is_hub_id
+from sampling.checkpoints import is_hub_id
 from sampling.engine.run_dir import RunDirError
 from training.pipeline.arguments import can_bf16
 from training.pipeline.preferences import Messages
-from training.pipeline.score_cache import ScoreCache
+from training.pipeline.score_cache import ScoreCache, key_of
 from training.pipeline.trainers import check_model_is_there, load_tokenizer
 
 
@@ -47,10 +47,17 @@ class Scorer:
         missing = {key: ids for key, ids in zip(keys, rows, strict=True) if key not in self._scores}
         known = len(rows) - len(missing)
         order = sorted(missing, key=lambda key: len(missing[key]))
-        for start in range(0, len(order), self.micro_batch):
-            batch = order[start : start + self.micro_batch]
-            self._keep(batch, self._score_batch([missing[key] for key in batch]))
-            on_progress(known + start + len(batch))
+        done = 0
+        while done < len(order):
+            batch = order[done : done + self.micro_batch]
+            try:
+                scores = self._score_batch([missing[key] for key in batch])
+            except torch.OutOfMemoryError:
+                self._take_fewer(len(batch))
+                continue
+            self._keep(batch, scores)
+            done += len(batch)
+            on_progress(known + done)
         if not order:
             on_progress(known)
         return [self._scores[key] for key in keys]
@@ -61,12 +68,18 @@ class Scorer:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    def _take_fewer(self, rows: int) -> None:
+        """Half of what was too much from now on; raises what is being handled where that was one row."""
+        if rows == 1:
+            raise
+        self.micro_batch = rows // 2
+        print(f"The GPU ran out of memory: from here on {self.micro_batch} texts are scored together.")
+
     def _open_cache(self, caches: Path | str | None) -> ScoreCache | None:
         if caches is None or is_hub_id(self.path):  # without reading the hub, nobody knows what a name stands for today
             return None
         # The type too: a machine that computes in 32 bits has other scores.
-        name = f"{inspect(self.path).content_hash[:32]}-{str(self.dtype).removeprefix('torch.')}"
-        return ScoreCache(Path(caches) / "scores" / name)
+        return ScoreCache(Path(caches) / "scores" / key_of(self.path, [str(self.dtype)]))
 
     def _recall(self, keys: Sequence[str]) -> None:
         if self._cache is None:

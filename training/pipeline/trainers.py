@@ -16,6 +16,7 @@ import torch
 import transformers
 import trl.trainer.utils
 from transformers import AutoModelForCausalLM, Trainer
+from trl.trainer.utils import disable_dropout_in_model
 
 from sampling.engine.run_dir import (
     METRICS,
@@ -47,6 +48,7 @@ __all__ = [
     "prepare_libraries",
     "project_completions_only",
     "save_checkpoint",
+    "without_dropout",
 ]
 
 TRAINED = "trained.json"
@@ -114,6 +116,7 @@ class Stage:
     def begin_anew(self) -> None:
         """Take away what an earlier attempt left, so that nothing of it passes for this one's."""
         self.resume = None
+        self.losses = []
         if is_main_process():
             for name in (METRICS, resuming.PROBES, TRAINED):
                 (self.run_dir / name).unlink(missing_ok=True)
@@ -132,11 +135,22 @@ class Stage:
         """Train what ``make`` builds and save it; or go on from a checkpoint; or do nothing if it is trained already.
 
         ``make`` builds the trainer of the stage's start, weights and all. ``prompts`` are those that the policy may be
-        asked while it trains: none for a model that cannot write.
+        asked while it trains: none for a model that cannot write. Nothing of the trainer is in memory afterwards.
         """
         if (trained := self.trained) is not None:
             self._tell_provenance(resuming.read_mark(self.run_dir / TRAINED)["settings"])
             return trained
+        while True:
+            try:
+                return self._train(make, recipe, prompts)
+            except resuming.BeginAnew as reason:
+                print(f"{reason} The stage begins again from its start.")
+                self.begin_anew()
+            finally:
+                memory.free()
+            transformers.set_seed(self.seed)  # of the first attempt some random numbers are drawn already
+
+    def _train(self, make: Callable[[], Trainer], recipe: Training, prompts: Sequence[Messages]) -> Trained:
         trainer = make()
         quantised.keep_adapters_in_32_bits(trainer.model)
         watch = WeightWatch(trainer.model)
@@ -167,7 +181,9 @@ class Stage:
         if prompts and recipe.probes:
             asked = chosen_prompts(prompts, count=recipe.probe_prompts, seed=self.seed)
             policy = Policy(trainer, trainer.processing_class, prompts=asked, tokens=recipe.probe_tokens)
-            if policy.prompts:
+            if not policy.prompts:
+                print("None of the probe prompts leaves room for an answer: the policy is not asked while it trains.")
+            else:
                 probes = Probes(policy, run_dir=self.run_dir, probes=recipe.probes, reporter=reporter, say=self.say)
                 trainer.add_callback(probes)
         trainer.add_callback(
@@ -247,6 +263,16 @@ def freeze_embeddings(model: transformers.PreTrainedModel, recipe: Training) -> 
         model.get_input_embeddings().weight.requires_grad_(False)
 
 
+def without_dropout(model: transformers.PreTrainedModel) -> transformers.PreTrainedModel:
+    """Turn a policy's own dropout off where rows are pairs: the two sides must be told apart by nothing but themselves.
+
+    TRL's ``disable_dropout`` does so once the adapters are in, and silently turns theirs off too, which the recipe asks
+    for. They cost the first loss nothing: a new adapter adds nought to whatever it is given.
+    """
+    disable_dropout_in_model(model)
+    return model
+
+
 def project_completions_only() -> None:
     """On a CPU too, have TRL's fused head project the positions that count in the loss, and no others.
 
@@ -279,6 +305,7 @@ def save_checkpoint(trainer: Trainer, stage: Stage, watch: WeightWatch) -> float
     shutil.rmtree(temporary, ignore_errors=True)
     model.to(dtype).save_pretrained(temporary)
     trainer.processing_class.save_pretrained(temporary)
+    resuming.let_others_read(temporary)
     resuming.flush(temporary)
     shutil.rmtree(stage.checkpoint, ignore_errors=True)
     temporary.rename(stage.checkpoint)

@@ -102,8 +102,8 @@ class Recipe:
 
     def resolved(self) -> dict[str, Any]:
         """Every value that will be used, as plain data that JSON can hold; `from_dict` reads it again."""
-        content = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
-        return {key: _listed(value) if isinstance(value, dict) else value for key, value in content.items()}
+        said = {"name": self.name, "description": self.description, "warning": self.warning}
+        return said | {stage: _used(section) for stage, section in self.sections.items()}
 
 
 def load(path_or_name: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
@@ -129,18 +129,22 @@ def load(path_or_name: str | Path, changes: Mapping[str, Any] | None = None) -> 
 def parse(text: str, name: str, *, source: str | None = None, changes: Mapping[str, Any] | None = None) -> Recipe:
     """Read a recipe's TOML; `source` is what errors call it."""
     source = source or f"{name}.toml"
-    content = {"name": name} | _toml(text, source)
+    written = {"name": name} | _toml(text, source)
+    content, changes = dict(written), changes or {}
     if changes:
         source = f"{source} with your changes"
         for section, values in changes.items():
             is_both = isinstance(values, dict) and isinstance(content.get(section), dict)
             content[section] = content[section] | values if is_both else values
-    return from_dict(content, source=source)
+    recipe = from_dict(content, source=source)
+    for stage, section in recipe.sections.items():
+        section.refuse_unread(written.get(stage, ()), changes.get(stage, ()), f"{source}, [{stage}]")
+    return recipe
 
 
 def read_changes(text: str) -> dict[str, Any]:
     """What is to be different in a recipe, as TOML, a line each: ``dpo.beta = 0.2``. Raises `RecipeError`."""
-    return _toml(text, "Your changes")
+    return _toml(text, "What you changed")
 
 
 def from_dict(content: dict[str, Any], *, source: str, is_of_round: bool = False) -> Recipe:
@@ -172,6 +176,8 @@ def _toml(text: str, source: str) -> dict[str, Any]:
         raise RecipeError(f"{source} is not TOML: {error}.") from None
 
 
-def _listed(values: dict[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back, so that what was stored and what was read are equal."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+def _used(section: Section) -> dict[str, Any]:
+    """As JSON gives it back, so that what was stored and what was read are equal; without what does nothing."""
+    unread = section.unread()
+    used = {key: value for key, value in dataclasses.asdict(section).items() if key not in unread}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in used.items()}

@@ -9,6 +9,7 @@ import math
 import re
 import types
 import typing
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
@@ -21,11 +22,12 @@ def number(
     default: Any = dataclasses.MISSING,
     *,
     above: float | None = None,
+    below: float | None = None,
     least: float | None = None,
     most: float | None = None,
 ) -> Any:
     """A field with bounds, which in a list hold for each; without a default the key must be in the file."""
-    return field(default=default, metadata={"above": above, "least": least, "most": most})
+    return field(default=default, metadata={"above": above, "below": below, "least": least, "most": most})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,23 @@ class Section:
 
     def check(self, where: str) -> None:
         """Refuse values that are fine alone and impossible together."""
+
+    def unread(self) -> dict[str, str]:
+        """The keys that these values give no meaning to: each with the key that decides it, such as the method."""
+        return {}
+
+    def refuse_unread(self, written: Collection[str], changed: Collection[str], where: str) -> None:
+        """Refuse a key that would do nothing: somebody believes that it does.
+
+        ``written`` are the section's keys in the file, ``changed`` those laid over it. Where the change is what takes a
+        key's meaning, the file is not to blame.
+        """
+        for key, deciding in self.unread().items():
+            if key in changed or (key in written and deciding not in changed):
+                raise RecipeError(
+                    f'{where}: "{key}" is given, and does nothing while "{deciding}" is {getattr(self, deciding)!r}. '
+                    "Leave it out, or change the latter."
+                )
 
     def is_in_round(self, number: int) -> bool:
         """Whether the ``number``-th round of a schedule has this stage."""
@@ -111,6 +130,7 @@ def _check_bounds(value: Any, bounds: typing.Mapping[str, float | None], where: 
         raise RecipeError(f"{where} is {value}; it must be a finite number.")
     for name, fails, words in (
         ("above", lambda limit: value <= limit, "above"),
+        ("below", lambda limit: value >= limit, "below"),
         ("least", lambda limit: value < limit, "at least"),
         ("most", lambda limit: value > limit, "at most"),
     ):

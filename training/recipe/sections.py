@@ -28,12 +28,12 @@ class Training(Section):
     max_length: int = number(least=16)  # tokens of prompt and completion; longer rows are dropped and counted
     least_rows: int = number(16, least=1)  # fewer and the stage refuses to train
     lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup_share: float = number(0.03, least=0, most=1)
+    warmup_share: float = number(0.03, least=0, below=1)
     least_warmup_steps: int = number(5, least=0)
     end_share: float = number(0.1, least=0, most=1)  # the cosine ends at this share of learning_rate
     optimizer: Literal["adamw", "rmsprop"] = "adamw"
-    adam_beta1: float = number(0.9, least=0, most=1)
-    adam_beta2: float = number(0.999, least=0, most=1)
+    adam_beta1: float = number(0.9, least=0, below=1)
+    adam_beta2: float = number(0.999, least=0, below=1)
     adam_epsilon: float = number(1e-8, above=0)
     weight_decay: float = number(0.0, least=0)
     max_grad_norm: float = number(1.0, above=0)
@@ -44,12 +44,12 @@ class Training(Section):
     lora_alpha: float = number(32.0, above=0)
     lora_dropout: float = number(0.0, least=0, most=0.9)
     # What a crash may cost. A checkpoint is three to six times the weights.
-    checkpoint_minutes: float = number(5.0, least=0)  # 0: none by the clock
+    checkpoint_minutes: float = number(2.0, least=0)  # 0: none by the clock; a 135M model's takes three seconds
     checkpoint_steps: int = number(0, least=0)  # 0: none by steps
     # How often, spread over the stage, the policy is asked the same few prompts, to show what it says now.
     probes: int = number(4, least=0)
-    probe_prompts: int = number(4, least=1)
-    probe_tokens: int = number(48, least=1)
+    probe_prompts: int = number(4, least=1, most=16)
+    probe_tokens: int = number(48, least=1, most=512)
 
     def check(self, where: str) -> None:
         if self.micro_batch > self.batch:
@@ -67,6 +67,13 @@ class Training(Section):
                 f'{where}: "method" is "qlora", which computes in bf16, and "precision" is "fp32". '
                 'Leave precision out, or choose "lora".'
             )
+
+    def unread(self) -> dict[str, str]:
+        found = {} if self.lr_schedule == "cosine" else {"end_share": "lr_schedule"}
+        if self.optimizer != "adamw":
+            found |= dict.fromkeys(("adam_beta1", "adam_beta2", "adam_epsilon"), "optimizer")
+        of_adapters = ("lora_rank", "lora_alpha", "lora_dropout")
+        return found | dict.fromkeys(of_adapters if self.method == "full" else ("train_embeddings",), "method")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +136,8 @@ class RejectionSampling(Sampling):
 
     stage: ClassVar[str] = "rejection_sampling"
     candidates: int = number(least=2)
-    # More than one: each is tried on sweep_prompts prompts, and the one whose best candidates score highest is used.
+    # In place of temperature. More than one: each is tried on sweep_prompts prompts, and the one whose best candidates
+    # score highest is used.
     temperatures: tuple[float, ...] = number((), least=0, most=2)
     sweep_prompts: int = number(64, least=1)
     pool: Literal["this_round", "all_rounds"] = "this_round"  # whose candidates the best is chosen from
@@ -141,6 +149,10 @@ class RejectionSampling(Sampling):
         super().check(where)
         if self.temperature == 0 or 0 in self.temperatures:
             raise RecipeError(f"{where}: at a temperature of 0 all candidates of a prompt are alike. Raise it.")
+
+    def unread(self) -> dict[str, str]:
+        found = {"temperature": "temperatures"} if self.temperatures else {}
+        return found if len(set(self.temperatures)) > 1 else found | {"sweep_prompts": "temperatures"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +186,9 @@ class Dpo(PairTraining):
                 f'{where}: "loss" is "{self.loss}" and "label_smoothing" is {self.label_smoothing:g}; "robust" needs '
                 "one above 0, and the others use none. Change either."
             )
+
+    def unread(self) -> dict[str, str]:
+        return super().unread() | ({} if self.loss == "robust" else {"label_smoothing": "loss"})
 
 
 @dataclass(frozen=True, kw_only=True)

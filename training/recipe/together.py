@@ -22,6 +22,8 @@ NEEDS = (
 NEEDS_ONCE = (("rejection_sampling", ("reward_model",), "it scores the candidates"),)
 # A condition of the gate, and the section that measures it.
 MEASURED_BY = {"max_perplexity_ratio": "harness", "max_task_drop": "harness"}
+# What rests on the first judge's word.
+WIN_RATES = ("min_win_rate_low", "min_win_rate", "min_length_controlled_win_rate")
 
 
 def check_together(recipe: "Recipe", source: str) -> None:
@@ -61,3 +63,16 @@ def _check_round(sections: dict[str, Any], known: set[str], where: str) -> None:
             f'{where}, [evaluate]: "judges" has "reward_model", but no [reward_model] is trained. '
             'Add the section or choose "simulated".'
         )
+    if gate and evaluate and _only_the_selector_speaks(sections):
+        raise RecipeError(
+            f'{where}, [evaluate]: "judges" begins with "reward_model", which also selects what the policy learns '
+            "from, and [gate] asks for win rates, which that one cannot decide. Add [judge_model], or put another "
+            'judge first, such as "simulated".'
+        )
+
+
+def _only_the_selector_speaks(sections: dict[str, Any]) -> bool:
+    """Whether the gate asks a first judge for win rates which is the model that selected, for there is no other."""
+    is_selected = "rejection_sampling" in sections and "judge_model" not in sections
+    asks = any(getattr(sections["gate"], condition) is not None for condition in WIN_RATES)
+    return asks and is_selected and sections["evaluate"].judges[0] == "reward_model"

@@ -15,7 +15,12 @@ JUDGED = "judged.jsonl"
 # In the data directory.
 DEMONSTRATIONS = "demonstrations.jsonl"
 HELD_OUT_DEMONSTRATIONS = "held_out_demonstrations.jsonl"
+HELD_OUT_PROMPTS = "held_out_prompts.jsonl"
 POOL = "pool"
+HELD_OUT_POOL = "held_out_pool.jsonl"
+# In the folder of the pairs by whose judgments count, beside train.jsonl and eval.jsonl.
+HELD_OUT_PAIRS = "held_out.jsonl"
+UNDECIDED_PAIRS = "undecided.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +34,12 @@ class Places:
     run_dirs: Mapping[StageKind, Path]  # only the stages that this round has
     demonstrations: str = ""  # the set's own file; the stage reads what the data directory has of it
     rewards: tuple[str, ...] = ()  # the reward models of the schedule's earlier rounds, the oldest first
+    published_policy: str = ""  # the newest published one of the schedule, else what it started from
     best_reward: str = ""  # the one that scores candidates, once it is known
     pool: tuple[str, ...] = ()  # the candidates of earlier rounds, the oldest first, without what is held out now
     judged: tuple[str, ...] = ()  # what earlier evaluations judged
     judge_policy: str = ""
-    names: Mapping[str, str] | None = None  # of the policies that meet: "new", "old", "base"
+    names: Mapping[str, str] | None = None  # of the policies that meet: "new", "old", "base", "published"
 
     def checkpoint(self, kind: StageKind) -> str:
         return str(self.run_dirs[kind] / CHECKPOINT)
@@ -48,9 +54,16 @@ class Places:
         """A reward model that did not select this round's completions; empty when there is none."""
         if StageKind.JUDGE_MODEL in self.run_dirs:
             return self.checkpoint(StageKind.JUDGE_MODEL)
+        if not self.selecting_reward:
+            return self.best_reward
         own = [self.checkpoint(StageKind.REWARD_MODEL)] if StageKind.REWARD_MODEL in self.run_dirs else []
         others = [reward for reward in [*self.rewards, *own] if reward != self.best_reward]
-        return others[-1] if others and self.best_reward else ""
+        return others[-1] if others else ""
+
+    @property
+    def selecting_reward(self) -> str:
+        """The reward model that selects this round's completions; empty where none are."""
+        return self.best_reward if StageKind.REJECTION_SAMPLING in self.run_dirs else ""
 
 
 def places_of(round: TrainingRound, data: Path) -> Places:
@@ -60,6 +73,7 @@ def places_of(round: TrainingRound, data: Path) -> Places:
     return Places(
         base_policy=round.base_policy.location,
         schedule_base=(earlier[0] if earlier else round).base_policy.location,
+        published_policy=_published(round, earlier).location,
         data=data,
         caches=settings.VAR_DIR / "caches",
         run_dirs={StageKind(stage.kind): stage.run_dir for stage in round.stages.all()},
@@ -71,6 +85,12 @@ def places_of(round: TrainingRound, data: Path) -> Places:
         judge_policy=_judge_policy(round),
         names=_names(round, earlier),
     )
+
+
+def _published(round: TrainingRound, earlier: list[TrainingRound]) -> ModelVersion:
+    """The newest published policy that the schedule's earlier rounds made; none of them, then its base."""
+    made = [each.policy for each in reversed(earlier) if each.policy and each.policy.published_at]
+    return made[0] if made else (earlier[0] if earlier else round).base_policy
 
 
 def _best_reward(finished: list[Stage]) -> str:
@@ -100,4 +120,5 @@ def _names(round: TrainingRound, earlier: list[TrainingRound]) -> dict[str, str]
     trained = [kind for kind in (StageKind.DEMONSTRATIONS, StageKind.SFT, StageKind.DPO) if kind in kinds]
     new = model_name(round.name, trained[-1]) if trained else None
     base = (earlier[0] if earlier else round).base_policy
-    return {"new": new or round.name, "old": round.base_policy.name, "base": base.name}
+    published = _published(round, earlier)
+    return {"new": new or round.name, "old": round.base_policy.name, "base": base.name, "published": published.name}

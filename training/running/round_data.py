@@ -1,13 +1,16 @@
 """The files that a round's stages learn from and are measured on, written once into its run directory.
 
-    people/ all/             train.jsonl eval.jsonl: the pairs by whose judgments count, as the round's stages ask for
+    people/ all/             train.jsonl eval.jsonl: the pairs by whose judgments count, as the round's stages ask for;
+                             undecided.jsonl: pairs of which no row is made (conflicts, ties, unsafe over safe,
+                             what only others than people judged where people alone count)
     prompts_train.jsonl prompts_eval.jsonl
-    demonstrations.jsonl     what SFT reads; held_out_demonstrations.jsonl: what was left out of it
+    demonstrations.jsonl     what SFT reads
     pool/                    the candidates of the schedule's earlier rounds
 
 The pairs are those that most annotators agree on, of the round's snapshot and, where a stage asks for all of them, of
 the earlier rounds'; the prompts are those of the sets that its comparisons came from. What is held out stays out: what
-is, word for word, an eval prompt of any of these sets is in no file that a policy or its selector learns from.
+is, word for word, an eval prompt of any of these sets is in no file that a policy or its selector learns from, but in
+one beside it whose name begins with held_out: the check of the data lists what is left out.
 """
 
 import json
@@ -31,7 +34,17 @@ from sampling.models import Prompt, Split
 from sampling.prompt_files import GoodPrompt
 from training.models import DemonstrationSet, StageKind, StageState, TrainingRound
 from training.running import round_plan
-from training.running.places import CANDIDATES, DEMONSTRATIONS, HELD_OUT_DEMONSTRATIONS, POOL
+from training.running.places import (
+    CANDIDATES,
+    DEMONSTRATIONS,
+    HELD_OUT_DEMONSTRATIONS,
+    HELD_OUT_PAIRS,
+    HELD_OUT_POOL,
+    HELD_OUT_PROMPTS,
+    POOL,
+    UNDECIDED_PAIRS,
+)
+from training.running.undecided import uncounted_rows, undecided_rows
 
 # Whose judgments are asked for, and the kinds of judges that this means.
 KINDS = {"people": frozenset({JudgeKind.PERSON}), "all": frozenset(JudgeKind)}
@@ -85,6 +98,12 @@ def prompts_of(snapshot: DatasetSnapshot, *earlier: DatasetSnapshot):
     return train.order_by("pk"), prompts.filter(split=Split.EVAL).order_by("pk")
 
 
+def _held_out_prompts(snapshots: Sequence[DatasetSnapshot]) -> QuerySet[Prompt]:
+    """The train prompts of the first snapshot's sets that are eval prompts of any."""
+    train = _prompts_of_sets(snapshots[:1]).filter(split=Split.TRAIN)
+    return train.filter(content_hash__in=_held_out_hashes(snapshots)).order_by("pk")
+
+
 def _write_all(folder: Path, round: Asking) -> None:
     earlier = round.earlier()
     snapshots = [round.snapshot, *(each.snapshot for each in reversed(earlier))]  # the newest first
@@ -95,10 +114,11 @@ def _write_all(folder: Path, round: Asking) -> None:
     train, eval_prompts = prompts_of(*snapshots)
     _write_prompts(folder / "prompts_train.jsonl", train)
     _write_prompts(folder / "prompts_eval.jsonl", eval_prompts)
+    _write_prompts(folder / HELD_OUT_PROMPTS, _held_out_prompts(snapshots))
     if round.demonstrations and StageKind.DEMONSTRATIONS in round.recipe:
         _write_demonstrations(folder, Path(round.demonstrations.location), held_out)
     if round.recipe.get(StageKind.REJECTION_SAMPLING, {}).get("pool") == "all_rounds":
-        _write_pool(folder / POOL, earlier, held_out)
+        _write_pool(folder, earlier, held_out)
 
 
 @dataclass(frozen=True)
@@ -142,12 +162,20 @@ class _HeldOut:
 
 
 def _write_pairs(folder: Path, wanted: _Wanted, snapshots: Sequence[DatasetSnapshot], held_out: _HeldOut) -> None:
-    """Write ``train.jsonl`` and ``eval.jsonl``; one that is empty too, for a stage that lacks pairs says so itself."""
+    """Write the four files; one that is empty too, for a stage that lacks pairs says so itself."""
+    names = ["train.jsonl", "eval.jsonl", HELD_OUT_PAIRS, UNDECIDED_PAIRS]
     with ExitStack() as stack:
-        files = {split: stack.enter_context(_writing(folder / f"{split}.jsonl")) for split in Split.values}
+        files = {name: stack.enter_context(_writing(folder / name)) for name in names}
         for row in _rows(wanted, snapshots if wanted.all_snapshots else snapshots[:1]):
-            if row["split"] == Split.EVAL or row["prompt_id"] not in held_out.prompt_ids:
-                _write_row(files[row["split"]], row)
+            _write_row(files[_file_of(row, held_out)], row)
+
+
+def _file_of(row: Row, held_out: _HeldOut) -> str:
+    if "reason" in row:
+        return UNDECIDED_PAIRS
+    if row["split"] == Split.TRAIN and row["prompt_id"] in held_out.prompt_ids:
+        return HELD_OUT_PAIRS
+    return f"{row['split']}.jsonl"
 
 
 def _rows(wanted: _Wanted, snapshots: Sequence[DatasetSnapshot]) -> Iterator[Row]:
@@ -158,16 +186,20 @@ def _rows(wanted: _Wanted, snapshots: Sequence[DatasetSnapshot]) -> Iterator[Row
         ids = set()
         for judged in exports.verified_comparisons(snapshot):
             ids.add(judged.comparison_id)
-            counted = judged.judged_by(wanted.kinds)
-            if counted and judged.comparison_id not in seen:
-                yield from (row | more for row in _rows_of(counted, wanted))
+            if judged.comparison_id not in seen:
+                counted = judged.judged_by(wanted.kinds)
+                rows = _rows_of(counted, wanted) if counted else uncounted_rows(judged)
+                yield from (row | more for row in rows)
         seen |= ids
 
 
 def _rows_of(judged: JudgedComparison, wanted: _Wanted) -> Iterator[Row]:
+    """Those to learn from or to measure on, and those with a "reason", which are neither."""
+    ties = wanted.ties and judged.prompt.split == Split.TRAIN  # which is better of a tie cannot be measured
     yield from rows_of(judged, Rows.MAJORITY, {})
-    if wanted.ties and judged.prompt.split == Split.TRAIN:  # which is better of a tie cannot be measured
+    if ties:
         yield from tie_rows(judged)
+    yield from undecided_rows(judged, ties_are_learned=ties)
 
 
 def _write_prompts(path: Path, prompts: QuerySet[Prompt]) -> None:
@@ -186,15 +218,16 @@ def _write_demonstrations(folder: Path, source: Path, held_out: _HeldOut) -> Non
 
 def _write_pool(folder: Path, earlier: Sequence[TrainingRound], held_out: _HeldOut) -> None:
     """One file for each earlier round that sampled candidates, numbered so that the oldest comes first."""
-    folder.mkdir()
-    for round in earlier:
-        sampled = round.stages.filter(kind=StageKind.REJECTION_SAMPLING, state=StageState.FINISHED).first()
-        if sampled is None:
-            continue
-        with _writing(folder / f"{round.number:04}.jsonl") as file:
-            for row in _existing_lines(sampled.run_dir / CANDIDATES):
-                if str(row["prompt_id"]) not in held_out.prompt_ids and not held_out.has(row["messages"]):
-                    _write_row(file, row)
+    (folder / POOL).mkdir()
+    with _writing(folder / HELD_OUT_POOL) as left_out:
+        for round in earlier:
+            sampled = round.stages.filter(kind=StageKind.REJECTION_SAMPLING, state=StageState.FINISHED).first()
+            if sampled is None:
+                continue
+            with _writing(folder / POOL / f"{round.number:04}.jsonl") as kept:
+                for row in _existing_lines(sampled.run_dir / CANDIDATES):
+                    is_held_out = str(row["prompt_id"]) in held_out.prompt_ids or held_out.has(row["messages"])
+                    _write_row(left_out if is_held_out else kept, row)
 
 
 def _existing_lines(path: Path) -> Iterable[dict[str, Any]]:

@@ -9,7 +9,15 @@ from typing import Any, assert_never
 from django.conf import settings
 
 from training.models import StageKind
-from training.running.places import CHECKPOINT, DEMONSTRATIONS, HELD_OUT_DEMONSTRATIONS, Places
+from training.running.places import (
+    CHECKPOINT,
+    DEMONSTRATIONS,
+    HELD_OUT_DEMONSTRATIONS,
+    HELD_OUT_POOL,
+    HELD_OUT_PROMPTS,
+    POOL,
+    Places,
+)
 
 # Under accelerate launch: what trains, and so may one day run on many devices. The two others hold vLLM engines,
 # which spread themselves.
@@ -64,12 +72,13 @@ def inputs_of(kind: StageKind, places: Places, recipe: Mapping[str, Any]) -> dic
         case StageKind.EVALUATE:
             given = {
                 "reward": places.independent_reward,
-                "reward_selector": places.best_reward,
+                "reward_selector": places.selecting_reward,
                 "judge_policy": places.judge_policy,
             }
             return {
                 **_old_and_new(places),
                 "policy_base": places.schedule_base,
+                "policy_published": places.published_policy,
                 "prompts": str(places.data / "prompts_eval.jsonl"),
                 "names": dict(places.names or {}),
                 "earlier": list(places.judged),
@@ -106,8 +115,17 @@ def _inputs_of_check(places: Places, recipe: Mapping[str, Any]) -> dict[str, Any
         "held_out_demonstrations": _demonstrations(places, HELD_OUT_DEMONSTRATIONS),
         "pairs": {judges: str(places.data / judges) for judges in judges_in(recipe)},
         "prompts_train": str(places.data / "prompts_train.jsonl"),
+        "held_out_prompts": str(places.data / HELD_OUT_PROMPTS),
+        **_pool(places, recipe),
         "prompts_eval": str(places.data / "prompts_eval.jsonl"),
     }
+
+
+def _pool(places: Places, recipe: Mapping[str, Any]) -> dict[str, str]:
+    """The folder of earlier rounds' candidates, and the file of those that are held out by now, where they are read."""
+    if recipe.get("rejection_sampling", {}).get("pool") != "all_rounds":
+        return {}
+    return {"pool": str(places.data / POOL), "held_out_pool": str(places.data / HELD_OUT_POOL)}
 
 
 def _demonstrations(places: Places, name: str) -> str:
@@ -132,13 +150,24 @@ def program_of(kind: StageKind, run_dir: Path, *, has_gpu: bool) -> list[str]:
     if kind not in LAUNCHED_BY_ACCELERATE:
         return [sys.executable, *module]
     # Every choice is spelled out, so that no accelerate configuration of the machine's user changes a round.
-    launch = ["--num_processes", "1", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    processes = settings.TRAINING_PROCESSES if has_gpu else 1
+    launch = ["--num_processes", str(processes), "--num_machines", "1"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
     # Left to itself, accelerate counts hyper-threads out, and a small machine trains on one core. Its --cpu is left
     # out too: it sets a KMP_AFFINITY that binds every thread to core 0 (seen with Intel's runtime on two cores, where
     # a stage took twice as long). The stages ask for the CPU themselves.
     cores = str(len(os.sched_getaffinity(0)))
-    device = [] if has_gpu else ["--num_cpu_threads_per_process", cores]
+    device = _gpus(processes) if has_gpu else ["--num_cpu_threads_per_process", cores]
     return [sys.executable, "-m", "accelerate.commands.launch", *launch, *device, *module]
+
+
+def _gpus(processes: int) -> list[str]:
+    """One GPU for each process, and no other in sight: of those TRL would make a DataParallel, and refuse it."""
+    # accelerate writes these over CUDA_VISIBLE_DEVICES: a worker that was given some of the machine's keeps to them.
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(processes))))
+    named = ["--gpu_ids", ",".join(given.split(",")[:processes])]
+    # Port 0: any that is free, because another worker of this machine may train too.
+    return named if processes == 1 else ["--multi_gpu", *named, "--main_process_port", "0"]
 
 
 def has_gpu() -> bool:

@@ -5,7 +5,9 @@ from typing import Any
 
 from django import template
 
-from training.watching import figures
+from training.evaluation import gate
+from training.models import TrainingRound
+from training.watching import figures, recipe_values
 
 register = template.Library()
 
@@ -17,6 +19,19 @@ def win_rate(evaluation: Mapping[str, Any]) -> str:
 
 
 @register.filter
+def judged_by(evaluation: Mapping[str, Any]) -> str:
+    """ "simulated annotators": whose word the win rate is; empty where an older result does not say."""
+    judge = str(evaluation.get("judge") or "")
+    return gate.JUDGES.get(judge, judge).removeprefix("the ")
+
+
+@register.filter
 def size(size_bytes: float | None) -> str:
     """ "1.5 GB"."""
     return figures.NOT_MEASURED if size_bytes is None else figures.size(size_bytes)
+
+
+@register.filter
+def change_count(round: TrainingRound) -> int:
+    """How many values of its recipe's file the round changed."""
+    return recipe_values.change_count(round)

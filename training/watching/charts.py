@@ -1,10 +1,10 @@
 """The curves of a round's stages, and of several rounds laid over each other. How they are drawn: sampling.charts."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sampling.charts import Chart, line_chart
+from training.watching.trusted import is_number
 
 # What belongs on one pair of axes: (title, unit of y, {metric: label}). The names are TRL's, where TRL logs them.
 GROUPS: Sequence[tuple[str, str, Mapping[str, str]]] = (
@@ -42,6 +42,10 @@ GROUPS: Sequence[tuple[str, str, Mapping[str, str]]] = (
 )
 
 
+# Axes that are the same for every stage and round, so that little looks like little.
+AXES = {"Answers that repeat themselves": (0.0, 1.0)}
+
+
 def charts_of(metrics: Iterable[Mapping[str, Any]]) -> list[Chart]:
     """The charts of a stage's ``metrics.jsonl``, in a fixed order; a metric that nobody knows is left out."""
     rows = list(metrics)
@@ -49,7 +53,7 @@ def charts_of(metrics: Iterable[Mapping[str, Any]]) -> list[Chart]:
     for title, unit, labels in GROUPS:
         series = {label: points for name, label in labels.items() if (points := _series(rows, name))}
         if series:
-            charts.append(line_chart(title, series, unit=unit))
+            charts.append(line_chart(title, series, unit=unit, axis=AXES.get(title)))
     return charts
 
 
@@ -61,14 +65,10 @@ def overlaid(metrics_by_round: Mapping[str, Sequence[Mapping[str, Any]]]) -> lis
             series = {each: _series(rows, name) for each, rows in metrics_by_round.items()}
             if any(series.values()):
                 whole = title if len(set(labels.values())) == 1 else f"{title}: {label}"
-                charts.append(line_chart(whole, series, unit=unit))
+                charts.append(line_chart(whole, series, unit=unit, axis=AXES.get(title)))
     return charts
 
 
 def _series(rows: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
     points = ((row.get("step"), row.get(name)) for row in rows)
-    return [(x, y) for x, y in points if _is_number(x) and _is_number(y)]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return [(x, y) for x, y in points if is_number(x) and is_number(y)]

@@ -1,16 +1,15 @@
 """Rounds side by side: what was different in their recipes, and what came of it."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sampling.charts import Chart
+from training.evaluation.standings import standing
 from training.models import Stage, StageKind, StageState, TrainingRound
 from training.recipe import SECTIONS
-from training.watching import charts, results, run_files
+from training.watching import charts, figures, recipe_values, run_files
 from training.watching.whiskers import Measured, Whiskers, numbers, shares
 
 LEAST, MOST = 2, 6
@@ -40,17 +39,15 @@ class Sample:
 def settings_of(rounds: Sequence[TrainingRound]) -> list[Setting]:
     """Every value that any of the rounds has, in the recipe's own order; which stages run comes first."""
     found = [
-        Setting(results.label_of(name), "runs", [_yes_or_no(round.recipe.get(name)) for round in rounds])
+        Setting(figures.label_of(name), "runs", [recipe_values.yes_or_no(round.recipe.get(name)) for round in rounds])
         for name in SECTIONS
         if any(round.recipe.get(name) for round in rounds)
     ]
     for name in SECTIONS:
         sections = [round.recipe.get(name) for round in rounds]
         there = {key for section in sections if section for key in section} - {"rounds"}
-        known = [field.name for field in dataclasses.fields(SECTIONS[name])]
-        # In the order in which recipes are documented; keys of an older version, which nobody knows now, at the end.
-        keys = [key for key in known if key in there] + sorted(there.difference(known))
-        found += [Setting(results.label_of(name), key, [_value(section, key) for section in sections]) for key in keys]
+        keys = recipe_values.in_order(SECTIONS[name], there)
+        found += [Setting(figures.label_of(name), key, [_value(section, key) for section in sections]) for key in keys]
     return found
 
 
@@ -83,9 +80,11 @@ def outcomes_of(rounds: Sequence[TrainingRound]) -> list[Whiskers]:
     controlled = ("length_controlled_win_rate", "length_controlled_low", "length_controlled_high")
     ratios = [{"ratio": _length_ratio(evaluation)} for evaluation in evaluations]
     harness = [_result(round, StageKind.HARNESS) for round in rounds]
+    by_people = [_by_people(round) for round in rounds]
     drawn = [
         shares("Win rate over the old policy", rows(evaluations, "win_rate", "win_rate_low", "win_rate_high")),
         shares("Win rate for equal lengths", rows(firsts, *controlled)),
+        shares("Win rate over the old policy, by people", rows(by_people, "win_rate", "low", "high")),
         shares("Reward model on its held-out pairs", rows(rewards, "accuracy", "accuracy_low", "accuracy_high")),
         numbers("Mean length, new to old", rows(ratios, "ratio", "", ""), marked=1.0),
         numbers("KL to the old policy, nats a token", rows(evaluations, "kl_to_old", "", ""), marked=0.0),
@@ -108,27 +107,26 @@ def curves_of(rounds: Sequence[TrainingRound], kind: StageKind) -> list[Chart]:
     return charts.overlaid({name: run_files.metrics(stage) if stage else [] for name, stage in found.items()})
 
 
-def samples_of(rounds: Sequence[TrainingRound], *, start: int, count: int) -> tuple[list[Sample], int]:
-    """``count`` eval prompts from ``start`` on that at least two of the rounds answered, and how many there are."""
+def samples_of(rounds: Sequence[TrainingRound]) -> list[Sample]:
+    """The eval prompts that at least two of the rounds answered."""
     answers = [_answers(round) for round in rounds]
     shared: dict[str, Any] = {}
     for each in answers:
         for key, row in each.items():
             if key not in shared and sum(key in other for other in answers) >= LEAST:
                 shared[key] = row["prompt"]
-    page = islice(shared.items(), start, start + count)
-    return [Sample(prompt, [_text(each.get(key)) for each in answers]) for key, prompt in page], len(shared)
+    return [Sample(prompt, [_text(each.get(key)) for each in answers]) for key, prompt in shared.items()]
 
 
 def _answers(round: TrainingRound) -> dict[str, Mapping[str, Any]]:
     """By what was asked, not by the prompt's number: rounds may take the same prompt from other sets."""
     stage = _stage(round, StageKind.EVALUATE)
     rows = run_files.judged_prompts(stage) if stage and stage.state == StageState.FINISHED else []
-    return {str(row.get("prompt")): row for row in rows if row.get("prompt")}
+    return {str(row["prompt"]): row for row in rows if row["prompt"]}
 
 
 def _text(row: Mapping[str, Any] | None) -> str | None:
-    return None if row is None else str(row.get("new", ""))
+    return None if row is None else row.get("new", "")
 
 
 def _stage(round: TrainingRound, kind: StageKind) -> Stage | None:
@@ -142,7 +140,16 @@ def _of(stage: Stage, round: TrainingRound) -> Stage:
 
 def _result(round: TrainingRound, kind: StageKind) -> Mapping[str, Any]:
     stage = _stage(round, kind)
-    return (stage.result if stage else None) or {}
+    return run_files.result_of(stage) if stage else {}
+
+
+def _by_people(round: TrainingRound) -> Mapping[str, Any]:
+    """What people say of the new policy and the old one; nothing where nobody was asked."""
+    test = next((test for test in round.blind_tests.all() if test.opponent_id == round.base_policy_id), None)
+    if test is None:
+        return {}
+    test.round = round  # the same object, so that it is not read again
+    return asdict(standing(test))
 
 
 def _length_ratio(evaluation: Mapping[str, Any]) -> float | None:
@@ -150,22 +157,5 @@ def _length_ratio(evaluation: Mapping[str, Any]) -> float | None:
     return new / old if new is not None and old else None
 
 
-def _yes_or_no(section: Any) -> str:
-    return "yes" if section else "no"
-
-
 def _value(section: Mapping[str, Any] | None, key: str) -> str | None:
-    if not section:
-        return None
-    value = section.get(key)
-    match value:
-        case None | "" | []:
-            return "none"
-        case bool():
-            return _yes_or_no(value)
-        case float():
-            return f"{value:g}"
-        case list():
-            return ", ".join(map(str, value))
-        case _:
-            return str(value)
+    return recipe_values.words_of(section.get(key)) if section else None

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from sampling.access import staff_required
+from training.evaluation import blind_tests
 from training.models import TrainingRound
 from training.watching import comparing
 
@@ -20,7 +21,8 @@ SAMPLES_A_PAGE = 4
 def rounds_compared(request: HttpRequest) -> HttpResponse:
     """Two to six rounds, in the order in which they were launched: ``?round=1&round=2``."""
     asked = {int(pk) for pk in request.GET.getlist("round") if pk.isdecimal() and len(pk) < 19}
-    chosen = TrainingRound.objects.for_list().select_related("demonstrations").filter(pk__in=asked)
+    every = TrainingRound.objects.for_list().select_related("demonstrations")
+    chosen = every.prefetch_related("blind_tests__project").filter(pk__in=asked)
     rounds = list(chosen.order_by("created_at")[: comparing.MOST + 1])
     if not comparing.LEAST <= len(rounds) <= comparing.MOST:
         limits = {"least": comparing.LEAST, "most": comparing.MOST, "count": len(rounds)}
@@ -34,16 +36,17 @@ def _context(request: HttpRequest, rounds: list[TrainingRound]) -> dict[str, Any
     # Unasked, the last of those that most of the rounds have.
     most = max(reversed(kinds), key=kinds.__getitem__, default=None)
     shown = next((kind for kind in kinds if kind == request.GET.get("stage")), most)
-    number = comparing.samples_of(rounds, start=0, count=0)[1]
-    page = Paginator(range(number), SAMPLES_A_PAGE).get_page(request.GET.get("page"))
-    start = page.start_index() - 1 if number else 0
+    is_asked = request.GET.get("answers") == "1"
+    # As on a round's own page: nobody is a blind judge of answers seen here.
+    hidden = not is_asked and any(map(blind_tests.is_being_judged, rounds))
+    samples = [] if hidden else comparing.samples_of(rounds)
+    page = Paginator(samples, SAMPLES_A_PAGE).get_page(request.GET.get("page"))
     coloured = list(enumerate(rounds, start=1))
-    samples = comparing.samples_of(rounds, start=start, count=SAMPLES_A_PAGE)[0]
     of_rounds = urlencode([("round", round.pk) for round in rounds])
     return {
         "rounds": coloured,
         "of_rounds": of_rounds,
-        "origins": comparing.origins_of(rounds),
+        "origins": [each for each in comparing.origins_of(rounds) if each.differs],
         "different": [each for each in settings if each.differs],
         "settings": settings,
         "outcomes": comparing.outcomes_of(rounds),
@@ -52,8 +55,9 @@ def _context(request: HttpRequest, rounds: list[TrainingRound]) -> dict[str, Any
         "charts": comparing.curves_of(rounds, shown) if shown else [],
         "samples": [
             (each.prompt, [(*pair, answer) for pair, answer in zip(coloured, each.answers, strict=True)])
-            for each in samples
+            for each in page
         ],
         "page": page,
-        "query": f"&{of_rounds}" + (f"&stage={shown}" if shown else ""),
+        "answers_hidden": hidden,
+        "query": f"&{of_rounds}" + (f"&stage={shown}" if shown else "") + ("&answers=1" if is_asked else ""),
     }

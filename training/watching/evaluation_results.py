@@ -9,19 +9,43 @@ from training.watching.tables import Cell, Table, number_cell, table
 from training.watching.whiskers import Measured, Whiskers, numbers, of_result, shares
 
 Result = Mapping[str, Any]
+OPPONENTS = {"old": "the old policy", "base": "the base", "published": "the newest published policy"}
+# The harness's names for what a task measures.
+METRICS = {"acc": "accuracy", "acc_norm": "accuracy, by length", "exact_match": "exact match"}
+TASK_DROP = 2.0  # standard errors of the difference: beyond it, a task's drop is more than chance
+FEW_EXAMPLES = 50  # with fewer, what lies within TASK_DROP may be a change as well as none
 CONTROLLED = ("length_controlled_win_rate", "length_controlled_low", "length_controlled_high")
 
 
+def with_people(result: Result, matches: Sequence[Result]) -> Result:
+    """The result with blind tests as matches beside the judges' (training/evaluation/people.py)."""
+    return {**result, "matches": [*(result.get("matches") or []), *matches]} if matches else result
+
+
 def win_rate(result: Result) -> Whiskers | None:
-    """The one that the gate looks at: the first judge's, over the old policy."""
-    return shares("Win rate, new policy over old", [of_result("the first judge", result, "win_rate")])
+    """Over the old policy: the first judge's, which the gate looks at, and what people say, which decides nothing."""
+    rows = [of_result(_judge(result) or "the first judge", result, "win_rate")]
+    rows += [
+        of_result(_judge(each), each, "win_rate", note=f"{_prompts(each)}, for information", colour=3)
+        for each in by_people(result)
+    ]
+    return shares("Win rate, new policy over old", rows)
+
+
+def by_people(result: Result) -> list[Result]:
+    """Their match against the old policy, if there is one."""
+    return [
+        match
+        for match in result.get("matches") or []
+        if (match.get("judge"), match.get("opponent")) == (gate.PEOPLE, "old")
+    ]
 
 
 def win_rates(matches: Sequence[Result]) -> Whiskers | None:
     """Raw and length-controlled, a match and judge each."""
     rows: list[Measured] = []
     for each in matches:
-        note = f"{_judge(each)}, {_independence(each)}"
+        note = ", ".join(filter(None, [_judge(each), _independence(each), _prompts(each)]))
         rows.append(of_result(f"over {_opponent(each)}", each, "win_rate", note=note))
         value, low, high = (each.get(name) for name in CONTROLLED)
         if value is not None:
@@ -53,7 +77,10 @@ def matches_table(matches: Sequence[Result]) -> Table | None:
         ("Against", False), ("Judge", False), ("Independent", False), ("Win rate", True),
         ("For equal lengths", True), ("Won / tied / lost", True), ("Tokens, new / other", True),
     ]  # fmt: skip
-    note = "A judge that selected the completions to train on is not independent: it may see only its own taste."
+    note = (
+        "A judge that selected the completions to train on, or that takes part itself, is not independent: it may see "
+        "only its own taste. The gate does not believe it."
+    )
     return table("Each match", columns, rows, note=note)
 
 
@@ -62,26 +89,37 @@ def tasks_table(result: Result) -> Table | None:
     rows = [
         [
             Cell(each["task"]),
-            Cell(each.get("metric", "")),
+            Cell(METRICS.get(each.get("metric", ""), each.get("metric", ""))),
             *(_with_error(each, side) for side in ("old", "new")),
-            Cell(_drop(each.get("drop_in_errors")), is_number=True),
+            Cell(_change(each), is_number=True),
             number_cell(each.get("examples"), "{:,}"),
         ]
         for each in result.get("tasks") or []
     ]
     columns = [
-        ("Task", False), ("Metric", False), ("Old", True), ("New", True), ("Change, in standard errors", True),
-        ("Examples", True),
+        ("Task", False), ("Metric", False), ("Old ± error", True), ("New ± error", True),
+        ("Change, in paired standard errors", True), ("Examples", True),
     ]  # fmt: skip
-    return table("Tasks", columns, rows)
+    note = (
+        "± is the standard error of one policy's score, as if it stood alone. Both answer the same examples, so the "
+        "change is told in the standard error of their differences, example by example, which is smaller: 0 is no "
+        f"change, and beyond {TASK_DROP:g} it is more than chance."
+    )
+    return table("Tasks", columns, rows, note=note)
 
 
 # --- words --------------------------------------------------------------------------------------------------------
 
 
 def _opponent(match: Result) -> str:
-    role = {"old": "the old policy", "base": "the base"}.get(match.get("opponent", ""), match.get("opponent", ""))
+    role = OPPONENTS.get(match.get("opponent", ""), match.get("opponent", ""))
     return f"{role} ({match['name']})" if match.get("name") else role
+
+
+def _prompts(match: Result) -> str:
+    """Of how many prompts, where that is not the evaluation's number: people may judge only some."""
+    count = match.get("prompts")
+    return "" if count is None else f"{count:,} prompt{'' if count == 1 else 's'}"
 
 
 def _judge(match: Result) -> str:
@@ -90,7 +128,9 @@ def _judge(match: Result) -> str:
 
 
 def _independence(match: Result) -> str:
-    return "independent" if match.get("independent") else "it selected"
+    return {"independent": "independent", "selected": "it selected", "takes_part": "it takes part"}[
+        gate.independence(match)
+    ]
 
 
 def _record(match: Result) -> str:
@@ -113,6 +153,11 @@ def _with_error(task: Result, side: str) -> Cell:
     return Cell(f"{value:.3f}" + (f" ± {error:.3f}" if error is not None else ""), is_number=True)
 
 
-def _drop(drop: float | None) -> str:
+def _change(task: Result) -> str:
     """A drop of 0.4 is a change of -0.4: readers look for what went up and what went down."""
-    return figures.NOT_MEASURED if drop is None else f"{-drop:+.1f}"
+    drop, examples = task.get("drop_in_errors"), task.get("examples")
+    if drop is None:
+        return figures.NOT_MEASURED
+    change = round(-drop, 1)
+    few = examples is not None and examples < FEW_EXAMPLES and abs(drop) <= TASK_DROP
+    return (f"{change:+.1f}" if change else "0") + (": too few examples to tell" if few else "")

@@ -106,13 +106,13 @@ def of_stage(stage: Stage, round: TrainingRound) -> StageProgress:
     program = run_files.progress_of(stage) if stage.state == StageState.RUNNING else {}
     return StageProgress(
         stage=stage,
-        done=int(program.get("done") or 0),
-        total=int(program.get("total") or 0),
-        unit=str(program.get("unit") or "steps"),
-        phase=str(program.get("phase") or ""),
-        begun_at=int(program.get("begun_at") or 0),
+        done=int(program.get("done", 0)),
+        total=int(program.get("total", 0)),
+        unit=program.get("unit") or "steps",
+        phase=program.get("phase", ""),
+        begun_at=int(program.get("begun_at", 0)),
         seconds=_seconds(stage),
-        facts=figures.facts_of(StageKind(stage.kind), stage.result),
+        facts=figures.facts_of(StageKind(stage.kind), run_files.result_of(stage), round.recipe.get(stage.kind)),
     )
 
 

@@ -3,7 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from training.watching.warnings import LENGTH_RATIO, LENGTH_TOKENS, Level, Warning, far_off, is_number, worst_first
+from training.evaluation import gate
+from training.models import StageKind
+from training.watching import evaluation_results, figures
+from training.watching.trusted import is_number
+from training.watching.warnings import LENGTH_RATIO, LENGTH_TOKENS, Level, Warning, far_off, worst_first
 
 Result = Mapping[str, Any]
 
@@ -15,8 +19,10 @@ WON_BY_LENGTH = 0.05
 SELECTOR_ABOVE = 0.1
 # Prompts whose candidates were all alike, of all prompts: they were sampled and scored for nothing.
 ALL_ALIKE = 0.5
-# Forgetting: standard errors of the difference that a harness task may drop, and perplexity, new to old.
-TASK_DROP, PERPLEXITY_RATIO = 2.0, 1.1
+# Prompts of which nothing was kept, of all prompts: SFT then learns from another mixture than was asked for.
+PROMPTS_LOST = 0.2
+# Forgetting: perplexity, new to old.
+PERPLEXITY_RATIO = 1.1
 
 
 def of_reward_model(result: Result) -> list[Warning]:
@@ -51,33 +57,61 @@ def of_reward_model(result: Result) -> list[Warning]:
     return []
 
 
-def of_rejection_sampling(result: Result) -> list[Warning]:
-    """Whether there was anything to choose from."""
+def of_rejection_sampling(result: Result, told: Mapping[str, Any] | None = None) -> list[Warning]:
+    """Whether there was anything to choose from. ``told``: the stage's section of the recipe."""
     prompts, dropped = result.get("prompts"), result.get("dropped")
-    alike = dropped.get("all_alike", 0) if isinstance(dropped, Mapping) else 0
-    if not prompts or alike / prompts < ALL_ALIKE:
+    if not prompts or not isinstance(dropped, Mapping):
         return []
-    return [
-        Warning(
-            name="all_alike",
-            level=Level.NOTE,
-            title="Most prompts gave nothing to choose from",
-            words=f"All candidates were alike for {alike:,} of {prompts:,} prompts, which were left out.",
-            remedy="Raise the temperature, or give the sweep higher ones.",
+    alike, others = dropped.get("all_alike", 0), {why: count for why, count in dropped.items() if count}
+    found = []
+    if alike / prompts >= ALL_ALIKE:
+        others.pop("all_alike")
+        found.append(
+            Warning(
+                name="all_alike",
+                level=Level.NOTE,
+                title="Most prompts gave nothing to choose from",
+                words=f"All candidates were alike for {alike:,} of {prompts:,} prompts, which were left out.",
+                remedy="Raise the temperature, or give the sweep higher ones.",
+            )
         )
-    ]
+    if sum(others.values()) / prompts > PROMPTS_LOST:
+        found.append(_prompts_lost(prompts, others, told))
+    return worst_first(found)
 
 
-def of_evaluation(result: Result) -> list[Warning]:
-    """Whether the new policy won by what was meant."""
+def _prompts_lost(prompts: int, lost: Mapping[str, int], told: Mapping[str, Any] | None) -> Warning:
+    why = "; ".join(
+        f"{count:,}: {figures.why_left_out(StageKind.REJECTION_SAMPLING, each, told)}" for each, count in lost.items()
+    )
+    return Warning(
+        name="prompts_lost",
+        level=Level.WARNING,
+        title="Many prompts were lost",
+        words=f"Of {prompts:,} prompts, {sum(lost.values()):,} have no candidate that could be kept ({why}). What SFT "
+        "learns from is what was easy to keep, which need not be what was asked for.",
+        remedy="Raise max_tokens of rejection_sampling where candidates do not finish, its candidates or its "
+        "temperature where they are alike, and max_model_len where prompts are too long.",
+    )
+
+
+def of_evaluation(result: Result, *, has_dpo: bool = False) -> list[Warning]:
+    """Whether the new policy won by what was meant. ``has_dpo``: whether the round has that stage."""
     return worst_first(
-        [_selector_alone(result), *_length(result), far_off(result.get("kl_to_old"), of="the old policy")]
+        [
+            _people_disagree(result),
+            _selector_alone(result),
+            *_length(result),
+            far_off(result.get("kl_to_old"), of="the old policy", is_dpo=has_dpo),
+        ]
     )
 
 
 def of_harness(result: Result) -> list[Warning]:
     """What was forgotten."""
-    tasks = [task for task in result.get("tasks") or [] if (task.get("drop_in_errors") or 0) > TASK_DROP]
+    tasks = [
+        task for task in result.get("tasks") or [] if (task.get("drop_in_errors") or 0) > evaluation_results.TASK_DROP
+    ]
     ratio = result.get("perplexity_ratio")
     told = [f"{task['task']}, by {task['drop_in_errors']:.1f} standard errors" for task in tasks]
     if ratio is not None and ratio > PERPLEXITY_RATIO:
@@ -96,14 +130,35 @@ def of_harness(result: Result) -> list[Warning]:
     ]
 
 
+def _people_disagree(result: Result) -> Warning | None:
+    """Whether people's interval lies wholly on the other side of one half than what the first judge says."""
+    judge = result.get("win_rate")
+    people = next(iter(evaluation_results.by_people(result)), None)
+    if people is None or not is_number(judge):
+        return None
+    if not (people["high"] < CHANCE < judge or judge < CHANCE < people["low"]):
+        return None
+    preferred = "old" if judge > CHANCE else "new"
+    return Warning(
+        name="people_disagree",
+        level=Level.WARNING,
+        title=f"People prefer the {preferred} policy, and the first judge does not",
+        words=f"Judging blindly, they see {people['win_rate']:.0%} wins of the new policy over the old one "
+        f"({people['low']:.0%} to {people['high']:.0%}, {people['prompts']:,} prompts); the first judge, whom the gate "
+        f"believes, sees {judge:.0%}.",
+        remedy="Believe people before a judge that stands in for them. Choose another first judge, or collect "
+        "judgments of this policy's answers, before a round goes on from it.",
+    )
+
+
 def _selector_alone(result: Result) -> Warning | None:
     matches = [
         match
         for match in result.get("matches") or []
         if match.get("opponent") == "old" and all(is_number(match.get(key)) for key in ("win_rate", "low", "high"))
     ]
-    selectors = [match for match in matches if not match.get("independent")]
-    others = [match for match in matches if match.get("independent")]
+    selectors = [match for match in matches if gate.independence(match) == "selected"]
+    others = [match for match in matches if gate.independence(match) == "independent"]
     if not selectors or not others:
         return None
     selector = max(selectors, key=lambda match: match["win_rate"])
@@ -114,7 +169,7 @@ def _selector_alone(result: Result) -> Warning | None:
         name="selector_alone",
         level=Level.WARNING,
         title="Only the model that selected likes the new policy so much",
-        words=f"It sees {selector['win_rate']:.0%} wins over the old policy, and no judge that selected nothing sees "
+        words=f"It sees {selector['win_rate']:.0%} wins over the old policy, and no independent judge sees "
         f"more than {best['win_rate']:.0%}; the intervals do not touch. That is how a hacked reward looks.",
         remedy="Believe the independent judge, open a blind test for people, and train the reward model anew on "
         "judgments of this policy's answers.",

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
 
-from sampling.charts import BarChart, bar_chart
+from sampling.charts import BarChart
+from training.launching.report import Report, batch_words, report_in
 from training.models import StageKind
-from training.watching import evaluation_results, figures
+from training.watching import candidates, evaluation_results, figures
+from training.watching.figures import label_of
 from training.watching.tables import Cell, Table, number_cell, table
 from training.watching.whiskers import Whiskers, of_result, shares
 
@@ -30,17 +32,22 @@ class Pictures:
         return any((self.problems, self.notes, self.whiskers, self.bars, self.tables, self.more))
 
 
-def pictures_of(kind: StageKind, result: Result | None, names: Names | None = None) -> Pictures:
-    """``names``: what the locations in the result are called; a location that is not among them shows its folders."""
+def pictures_of(
+    kind: StageKind, result: Result | None, names: Names | None = None, chosen: candidates.Chosen | None = None
+) -> Pictures:
+    """``names``: what the locations in the result are called; a location that is not among them shows its folders.
+
+    ``chosen``: what rejection sampling chose from.
+    """
     if not result:
         return Pictures()
     match kind:
         case StageKind.CHECK:
-            return _of_check(result)
+            return _of_check(report) if (report := report_in(result)) else Pictures()
         case StageKind.REWARD_MODEL | StageKind.JUDGE_MODEL:
             return _of_reward_model(result, names or {})
         case StageKind.REJECTION_SAMPLING:
-            return Pictures(tables=_given(_sweep(result)))
+            return _of_rejection_sampling(result, chosen)
         case StageKind.EVALUATE:
             return _of_evaluation(result)
         case StageKind.HARNESS:
@@ -60,59 +67,33 @@ def locations_in(result: Result | None) -> set[str]:
 # --- the check ----------------------------------------------------------------------------------------------------
 
 
-def _of_check(result: Result) -> Pictures:
-    lengths = result.get("lengths") or {}
-    lengths = {name: lengths[name] for name in ("prompt", "completion", "conversation") if name in lengths}
-    histograms = [_histogram(name, each) for name, each in lengths.items() if each.get("histogram")]
+def _of_check(report: Report) -> Pictures:
+    more = [(finding.what, finding.words) for finding in report.findings]
+    more += [(lengths.label.lower(), lengths.words) for lengths in report.lengths]
     return Pictures(
-        problems=[problem["message"] for problem in result.get("problems") or []],
-        notes=result.get("warnings") or [],
-        bars=histograms,
-        tables=_given(_lengths(lengths), _planned(result.get("stages") or {})),
-        more=_tokenizer(result.get("tokenizer") or {}) + _memory(result),
+        problems=report.problems,
+        notes=report.warnings,
+        bars=[lengths.chart for lengths in report.lengths if lengths.chart],
+        tables=_given(_planned(report.stages)),
+        more=more + _memory(report),
     )
-
-
-def _histogram(name: str, lengths: Mapping[str, Any]) -> BarChart:
-    bars = [(f"{upper:,}", rows) for upper, rows in lengths["histogram"]]
-    return bar_chart(f"Length of a {name}", bars, unit="rows", x_title="tokens, up to")
-
-
-def _lengths(lengths: Mapping[str, Any]) -> Table | None:
-    shown = ("rows", "min", "median", "p95", "max")
-    rows = [[Cell(name), *(number_cell(each.get(key), "{:,.0f}") for key in shown)] for name, each in lengths.items()]
-    labels = ("Rows", "Shortest", "Median", "95 % are below", "Longest")
-    return table("Lengths in tokens", [("Of a", False), *((label, True) for label in labels)], rows)
 
 
 def _planned(stages: Mapping[str, Mapping[str, Any]]) -> Table | None:
     rows = []
     # The database keeps no order of keys.
     for kind, each in sorted(stages.items(), key=lambda stage: _position(stage[0])):
-        batch = number_cell(each.get("batch"), "{:,}").words
-        if each.get("micro_batch") and each.get("accumulation"):
-            batch = f"{batch} = {each['micro_batch']:,} x {each['accumulation']:,}"
-        dropped = sum((each.get("dropped") or {}).values())
+        batch = batch_words(each.get("batch"), each.get("micro_batch"), each.get("accumulation"))
+        dropped = sum(each.get("dropped", {}).values())
         steps = (number_cell(each.get(key), "{:,}") for key in ("rows", "steps", "warmup_steps"))
         rows.append([Cell(label_of(kind)), *steps, Cell(batch, is_number=True), number_cell(dropped, "{:,}")])
     columns = [("Stage", False), *((label, True) for label in ("Rows", "Steps", "Warm-up", "Batch", "Left out"))]
-    return table("What each stage will do", columns, rows)
+    note = "A batch of 8 = 2 x 4 is one step on 8 rows: 2 times 4 in memory together, and their gradients are added up."
+    return table("What each stage will do", columns, rows, note=note)
 
 
-def _tokenizer(told: Mapping[str, Any]) -> figures.Facts:
-    if not told:
-        return []
-    end = told.get("end_token")
-    ends = "ends with it" if told.get("ends_with_end_token") else "does not end with it"
-    return [
-        ("chat template", "there" if told.get("chat_template") else "missing"),
-        ("mask of the assistant's tokens", "there" if told.get("assistant_mask") else "missing"),
-        ("end token", f"{end}; a rendered conversation {ends}" if end else "missing"),
-    ]
-
-
-def _memory(result: Result) -> figures.Facts:
-    needed, free = result.get("memory_bytes"), result.get("memory_free_bytes")
+def _memory(report: Report) -> figures.Facts:
+    needed, free = report.memory_bytes, report.memory_free_bytes
     if needed is None or free is None:
         return []
     return [("memory", f"about {figures.size(needed)} needed, {figures.size(free)} free")]
@@ -153,6 +134,14 @@ def _scores(is_best: bool) -> str:
     return "the best: it scores the candidates" if is_best else ""
 
 
+def _of_rejection_sampling(result: Result, chosen: candidates.Chosen | None) -> Pictures:
+    return Pictures(
+        bars=candidates.charts_of(chosen) if chosen else [],
+        tables=_given(_sweep(result)),
+        more=figures.mean_scores(result) + (candidates.facts_of(chosen) if chosen else []),
+    )
+
+
 def _sweep(result: Result) -> Table | None:
     used = result.get("temperature")
     rows = []
@@ -171,6 +160,7 @@ def _of_evaluation(result: Result) -> Pictures:
     return Pictures(
         whiskers=_given(evaluation_results.win_rates(matches), evaluation_results.ratings(result)),
         tables=_given(evaluation_results.matches_table(matches)),
+        more=[("mean length, old to new", figures.lengths(result)), *figures.cut_off(result)],
     )
 
 
@@ -183,11 +173,6 @@ def _of_harness(result: Result) -> Pictures:
 
 
 # --- words --------------------------------------------------------------------------------------------------------
-
-
-def label_of(kind: str) -> str:
-    """A stage's name for people; a name that is no stage's stays as it is."""
-    return StageKind(kind).label if kind in StageKind.values else kind
 
 
 def _position(kind: str) -> int:

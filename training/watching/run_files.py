@@ -1,54 +1,56 @@
-"""What the programs of a round left in their run directories, for pages. Reads only, and bears any file to be missing.
+"""What the programs of a round left in their run directories, for pages.
 
-Pages ask every few seconds, so a file is read again only when it has changed.
+Reads only, and bears any file to be missing, torn or odd: what is not as it should be is left out. Pages ask every few
+seconds, so a file is read again only when it has changed.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sampling.engine import run_dir as files
-from training.models import Stage, StageState
+from training.models import Stage, StageKind, StageState
+from training.watching import trusted
 
 LOG_BYTES = 128 * 1024
 # Colours and cursor movements, which a terminal would act on and a page would show as rubbish.
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 JUDGED, PROBES, DROPPED, CHECK = "judged.jsonl", "probes.jsonl", "dropped.jsonl", "check.json"
 CHECKPOINTS, TENSORBOARD = "trainer", "tensorboard"
+SAMPLES_SHOWN = 4  # prompts whose old and new answers the round's page lays side by side
 
 Row = Mapping[str, Any]
 
 
 def metrics(stage: Stage) -> list[Row]:
     """Every logged step so far."""
-    return _whole(stage.run_dir / files.METRICS)
+    return read_once(_metrics, stage.run_dir / files.METRICS)
 
 
 def probes(stage: Stage) -> list[Row]:
     """What the policy answered to the same few prompts along the stage: ``{"step", "index", "prompt", "text"}``."""
-    return _whole(stage.run_dir / PROBES)
+    return read_once(_probes, stage.run_dir / PROBES)
 
 
 def progress_of(stage: Stage) -> Mapping[str, Any]:
     """How far the program says that it is; nothing while it has not said."""
     try:
-        return files.read_progress(stage.run_dir) or {}
+        return trusted.PROGRESS(files.read_progress(stage.run_dir)) or {}
     except (files.RunDirError, OSError):
         return {}
 
 
-def found_by_check(stage: Stage) -> Mapping[str, Any] | None:
-    """What a check found that then ended badly because of it: it has no result, and says all the same."""
-    try:
-        found = json.loads((stage.run_dir / CHECK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+def result_of(stage: Stage) -> Mapping[str, Any]:
+    """What the stage's program found; of a check also where it then ended badly because of that, without a result."""
+    found = stage.result
+    if not found and stage.kind == StageKind.CHECK:
+        found = _json_in(stage.run_dir / CHECK)
+    return trusted.RESULT(found) or {}
 
 
 def log_tail(stage: Stage, *, lines: int) -> str:
@@ -64,43 +66,48 @@ def log_tail(stage: Stage, *, lines: int) -> str:
     return TERMINAL_CODES.sub("", "\n".join(list(shown)[-lines:]))
 
 
-def judged_prompts(stage: Stage, *, limit: int | None = None) -> list[Row]:
-    """Old and new answers side by side, from an evaluation: the first of each of so many prompts, the first judge's.
+def judged_rows(folder: Path) -> Iterator[Row]:
+    """Old and new answers side by side, from an evaluation, as the first judge sees them. Streamed.
 
     An evaluation of several matches writes one row a match and judge; the first judge's over the old policy lead.
     """
+    judge = None
+    for row in rows(folder / JUDGED, trusted.JUDGED):
+        judge = row.get("judge") if judge is None else judge
+        if row.get("opponent", "old") == "old" and row.get("judge") == judge:
+            yield row
+
+
+def judged_prompts(stage: Stage, *, limit: int | None = None) -> list[Row]:
+    """Of ``judged_rows`` the first of each of so many prompts."""
     seen: set[Any] = set()
 
     def is_first(row: Row) -> bool:
         key = row.get("prompt_id") or str(row.get("prompt"))
-        wanted = row.get("opponent", "old") == "old" and not row.get("index") and key not in seen
-        return wanted and not seen.add(key)
+        return not row.get("index") and key not in seen and not seen.add(key)
 
-    return _quietly(filter(is_first, files.read_json_lines(stage.run_dir / JUDGED)), limit)
+    return list(islice(filter(is_first, judged_rows(stage.run_dir)), limit))
 
 
-def dropped_rows(stage: Stage, *, reason: str = "", of: str = "") -> Iterator[Row]:
-    """The rows that a stage left out, one after the other; only those of a reason, or meant for the stage ``of``."""
-    rows = files.read_json_lines(stage.run_dir / DROPPED)
+def dropped_rows(folder: Path, *, reason: str = "", of: str = "") -> Iterator[Row]:
+    """The rows that the program in ``folder`` left out; only those of a reason, or meant for the stage ``of``.
+
+    Streamed: the file may be long.
+    """
+    found = rows(folder / DROPPED, trusted.LEFT_OUT)
     return (
-        row for row in rows if (not reason or row.get("reason") == reason) and (not of or row.get("stage", of) == of)
+        row for row in found if (not reason or row.get("reason") == reason) and (not of or row.get("stage", of) == of)
     )
 
 
-def dropped_page(stage: Stage, *, reason: str, of: str, start: int, rows: int) -> list[Row]:
-    """``rows`` of them from ``start`` on. Streamed: the file may be long."""
-    return list(islice(_bearing(dropped_rows(stage, reason=reason, of=of)), start, start + rows))
+def dropped_reasons(folder: Path) -> Counter[tuple[str, str]]:
+    """How many rows were left out, by the stage that they were meant for ("" for the program's own) and the reason."""
+    return Counter((row.get("stage", ""), row.get("reason", "")) for row in dropped_rows(folder))
 
 
-def dropped_reasons(stage: Stage) -> Counter[tuple[str, str]]:
-    """How many rows were left out, by the stage that they were meant for and the reason."""
-    rows = _bearing(dropped_rows(stage))
-    return Counter((str(row.get("stage", stage.kind)), str(row.get("reason", ""))) for row in rows)
-
-
-def dropped_path(stage: Stage) -> Path | None:
+def dropped_path(folder: Path) -> Path | None:
     """The file of the rows that were left out, where there is one."""
-    path = stage.run_dir / DROPPED
+    path = folder / DROPPED
     return path if path.is_file() else None
 
 
@@ -118,26 +125,44 @@ def tensorboard_folders(stages: list[Stage]) -> list[Path]:
     return [folder for stage in stages if (folder := stage.run_dir / TENSORBOARD).is_dir()]
 
 
-def _whole(path: Path) -> list[Row]:
+def rows(path: Path, shape: trusted.Shape) -> Iterator[Row]:
+    """The rows of that shape, up to a line that cannot be read: a page shows what there is."""
     try:
-        found = path.stat()
-    except OSError:
-        return []
-    return _read_once(path, found.st_mtime_ns, found.st_size)
+        for row in files.read_json_lines(path):
+            if (known := shape(row)) is not None:
+                yield known
+    except (files.RunDirError, OSError, UnicodeDecodeError):
+        return
+
+
+def read_once(read: Callable[..., Any], *paths: Path) -> Any:
+    """What ``read`` makes of the files, which is asked again only when one of them has changed."""
+    return _read_once(read, paths, tuple(map(_version, paths)))
 
 
 @lru_cache(maxsize=64)
-def _read_once(path: Path, changed_ns: int, size_bytes: int) -> list[Row]:
-    return _quietly(files.read_json_lines(path))
+def _read_once(read: Callable[..., Any], paths: tuple[Path, ...], versions: tuple[Any, ...]) -> Any:
+    return read(*paths)
 
 
-def _quietly(rows: Iterator[Row], limit: int | None = None) -> list[Row]:
-    return list(islice(_bearing(rows), limit))
-
-
-def _bearing(rows: Iterator[Row]) -> Iterator[Row]:
-    """The rows up to one that cannot be read: a page shows what there is."""
+def _version(path: Path) -> tuple[int, int] | None:
     try:
-        yield from rows
-    except (files.RunDirError, OSError, UnicodeDecodeError):
-        return
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _metrics(path: Path) -> list[Row]:
+    return list(rows(path, trusted.metrics_row))
+
+
+def _probes(path: Path) -> list[Row]:
+    return list(rows(path, trusted.PROBE))
+
+
+def _json_in(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -12,26 +12,26 @@ from sampling.access import staff_required
 from sampling.durations import duration
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion
-from training.evaluation import blind_tests
-from training.evaluation.overruling import can_overrule
+from training.evaluation import people
 from training.launching import cost
 from training.launching.launch_checks import can_launch
 from training.models import Stage, StageKind, StageState, TrainingRound
 from training.watching import (
+    candidates,
     charts,
     comparing,
     evaluation_results,
     left_out,
+    outcome,
     probes,
     progress,
+    recipe_values,
     results,
     run_files,
     schedules,
-    worth_a_look,
 )
 
 ROUNDS_A_PAGE = 50
-SAMPLES_SHOWN = 4
 LOG_LINES = 200
 WHOLE_LOG_LINES = 5000
 
@@ -53,11 +53,12 @@ def round_page(request: HttpRequest, pk: int) -> HttpResponse:
     round = get_object_or_404(rounds, pk=pk)
     match request.htmx.target:
         case "round":
-            return render(request, "training/_round.html", _round_context(round))
+            return render(request, "training/_round.html", _round_context(request, round))
         case "stage":
             return render(request, "training/_stage.html", _stage_context(request, round))
         case _:
-            context = _round_context(round) | _stage_context(request, round)
+            context = _round_context(request, round) | _stage_context(request, round)
+            context["told"] = recipe_values.told(round)
             context["recipe"] = json.dumps(round.recipe, indent=2, ensure_ascii=False)
             return render(request, "training/round.html", context)
 
@@ -73,27 +74,21 @@ def round_log(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     return render(request, "training/log.html", context)
 
 
-def _round_context(round: TrainingRound) -> dict[str, Any]:
+def _round_context(request: HttpRequest, round: TrainingRound) -> dict[str, Any]:
     shown = progress.of_round(round)
     stages = [item.stage for item in shown.stages]
-    evaluation = next((stage for stage in stages if stage.kind == StageKind.EVALUATE), None)
-    is_evaluated = evaluation is not None and evaluation.state == StageState.FINISHED
     unfinished = next((stage for stage in stages if stage.state != StageState.FINISHED), None)
     return {
         "round": round,
         "progress": shown,
         "remaining": duration(cost.remaining_seconds(shown)),
         "schedule": schedules.schedule_of(round),
-        "worth_a_look": worth_a_look.of_round(stages),
+        "changes": recipe_values.changes_of(round),
         "left_out": left_out.of_round(stages),
-        "gate": round.gate_report,
-        "can_overrule": can_overrule(round),
-        "win_rate": evaluation_results.win_rate(evaluation.result or {}) if is_evaluated else None,
-        "samples": run_files.judged_prompts(evaluation, limit=SAMPLES_SHOWN) if is_evaluated else [],
         "goes_on_at": unfinished,
         "goes_on_from_step": run_files.checkpoint_step(unfinished) if unfinished else None,
         "tensorboard": bool(run_files.tensorboard_folders(stages)),
-        **(blind_tests.shown(round) if round.is_over and round.policy else {}),
+        **outcome.of_round(round, stages, answers_asked=request.GET.get("answers") == "1"),
     }
 
 
@@ -108,20 +103,30 @@ def _stage_context(request: HttpRequest, round: TrainingRound) -> dict[str, Any]
     shown = next((stage for stage in stages if stage.kind == asked), None) or _most_telling(round, begun)
     if shown is None:
         return {"round": round, "shown": None, "poll_url": "" if round.is_over else round.get_absolute_url()}
-    is_check = shown.kind == StageKind.CHECK
-    result = shown.result or (run_files.found_by_check(shown) if is_check else None)
+    result = run_files.result_of(shown)
+    chosen = candidates.of_stage(shown) if result and shown.kind == StageKind.REJECTION_SAMPLING else None
+    if shown.kind == StageKind.EVALUATE:
+        result = evaluation_results.with_people(result, people.matches(round))
     probed = probes.beside_each_other(run_files.probes(shown), request.GET.get("probe"))
     return {
         "round": round,
         "shown": shown,
         "tabs": begun if shown in begun else [*begun, shown],
         "poll_url": _poll_url(round, shown, asked, probed),
-        "pictures": results.pictures_of(StageKind(shown.kind), result, _names_in(result)),
+        "pictures": results.pictures_of(StageKind(shown.kind), result, _names_in(result), chosen),
         "charts": charts.charts_of(run_files.metrics(shown)),
         "probes": probed,
-        "has_left_out": run_files.dropped_path(shown) is not None,
+        "has_left_out": run_files.dropped_path(shown.run_dir) is not None,
         **_log_context(shown),
+        **(_choices(request, shown) if shown.kind == StageKind.REJECTION_SAMPLING else {}),
     }
+
+
+def _choices(request: HttpRequest, stage: Stage) -> dict[str, Any]:
+    """A page of what rejection sampling kept, beside the worst of each prompt."""
+    choices = candidates.of_stage(stage).choices
+    page = Paginator(choices, run_files.SAMPLES_SHOWN).get_page(request.GET.get("page"))
+    return {"page": page, "choices": page.object_list, "query": f"&stage={stage.kind}#kept"}
 
 
 def _most_telling(round: TrainingRound, begun: list[Stage]) -> Stage | None:

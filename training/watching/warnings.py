@@ -4,11 +4,14 @@ Each threshold stands here with its reason. A warning asks for a look and stops 
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean, median
 from typing import Any
+
+from training.pipeline.repeats import repeats_itself
+from training.watching.trusted import is_number
 
 Rows = Sequence[Mapping[str, Any]]
 Result = Mapping[str, Any]
@@ -25,8 +28,16 @@ CHOSEN_FALLS, CHOSEN_FALLS_FAR = 0.05, 0.25
 # New to old mean length; the published gates' bound. Judges of all kinds prefer the longer answer.
 LENGTH_RATIO = 1.3
 LENGTH_TOKENS = 8  # and at least so many tokens: short answers double easily
-# Of the probe answers: one in four that repeats itself, where fewer did before the stage.
-REPEATS_SHARE = 0.25
+# Of the probe answers: half of them are cut off now and were not before the stage, or one in four repeats itself where
+# fewer did.
+CUT_OFF_MORE, REPEATS_SHARE = 0.5, 0.25
+JUST_BELOW = 1e-9  # a share that is as large as its limit counts as above
+# What holds a policy back; only DPO has the first ones.
+HOLD_LENGTH_DOWN = {
+    True: 'Length-normalised DPO (loss = "sigmoid_norm") and a gate with max_length_ratio hold it down.',
+    False: "Shorter rows to learn from, and a gate with max_length_ratio, hold it down.",
+}
+HOLD_BACK = {True: "Raise beta, lower the learning rate or the epochs", False: "Lower the learning rate or the epochs"}
 # The norm of the gradient, newest points to all before. One spike is clipped by max_grad_norm and forgotten.
 GRADIENT_GROWS = 10
 # The share of pairs ordered rightly that a coin gets, and how near to it counts as the same.
@@ -63,9 +74,7 @@ def of_training(metrics: Rows, *, beta: float | None = None) -> list[Warning]:
         _gradient(metrics),
         _chosen_falling(metrics, beta),
         _at_chance(metrics),
-        _far_from_start(metrics),
-        _probes_growing(metrics),
-        _probes_repeating(metrics),
+        _far_from_start(metrics, is_dpo=beta is not None),
     ]
     return worst_first(found)
 
@@ -165,13 +174,16 @@ def _at_chance(metrics: Rows) -> Warning | None:
     )
 
 
-def _far_from_start(metrics: Rows) -> Warning | None:
+def _far_from_start(metrics: Rows, *, is_dpo: bool) -> Warning | None:
     points = _points(metrics, "kl")
-    return far_off(points[-1][1], of="the start of the stage", since=_since_above(points, KL_FAR)) if points else None
+    if not points:
+        return None
+    since = _since_above(points, KL_FAR)
+    return far_off(points[-1][1], of="the start of the stage", is_dpo=is_dpo, since=since)
 
 
-def far_off(value: Any, *, of: str, since: int | None = None) -> Warning | None:
-    """``value``: nats a token between the policy and what it is compared with."""
+def far_off(value: Any, *, of: str, is_dpo: bool, since: int | None = None) -> Warning | None:
+    """``value``: nats a token between the policy and what it is compared with. ``is_dpo``: whether DPO moved it."""
     if not is_number(value) or value < KL_FAR:
         return None
     return Warning(
@@ -180,13 +192,25 @@ def far_off(value: Any, *, of: str, since: int | None = None) -> Warning | None:
         title=f"The policy is far from {of}",
         words=f"{value:.2f} nats a token; {KL_FAR} is where the judges' opinions stop being a guide, because they "
         "learned from answers of another kind.",
-        remedy="Raise beta, lower the learning rate or the epochs, and read some answers before you believe a score.",
+        remedy=f"{HOLD_BACK[is_dpo]}, and read some answers before you believe a score.",
         since=since,
     )
 
 
-def _probes_growing(metrics: Rows) -> Warning | None:
-    points = _points(metrics, "probe_tokens")
+def of_answers(probes: Rows, *, limit: int | None = None, is_dpo: bool = False) -> list[Warning]:
+    """What the answers along a training stage say; step 0 is before it. ``limit``: tokens at which they are cut."""
+    by_step: dict[int, list[Mapping[str, Any]]] = {}
+    for row in probes:
+        by_step.setdefault(row["step"], []).append(row)
+    answers = [by_step[step] for step in sorted(by_step)]
+    if len(answers) < 2:
+        return []
+    lengths = _cut_off(answers, limit, is_dpo=is_dpo) or _growing(answers, is_dpo=is_dpo)
+    return worst_first([lengths, _repeating(answers, is_dpo=is_dpo)])
+
+
+def _growing(answers: Sequence[Rows], *, is_dpo: bool) -> Warning | None:
+    points = _means(answers, lambda row: row.get("tokens"))
     if len(points) < 2:
         return None
     (_, before), (_, now) = points[0], points[-1]
@@ -197,16 +221,34 @@ def _probes_growing(metrics: Rows) -> Warning | None:
         level=Level.NOTE,
         title="Answers grow longer",
         words=f"The probe answers have {now:.0f} tokens on average; they had {before:.0f} before the stage.",
-        remedy="Look at the length-controlled win rate when the round is over. Length-normalised DPO "
-        '(loss = "sigmoid_norm") and a gate with max_length_ratio hold it down.',
+        remedy=f"Look at the length-controlled win rate when the round is over. {HOLD_LENGTH_DOWN[is_dpo]}",
         since=_since_above(points, LENGTH_RATIO * before),
     )
 
 
-def _probes_repeating(metrics: Rows) -> Warning | None:
-    points = _points(metrics, "probe_repeats")
+def _cut_off(answers: Sequence[Rows], limit: int | None, *, is_dpo: bool) -> Warning | None:
+    """The mean length cannot grow beyond the limit; the share that is cut off there can."""
+    if not limit:
+        return None
+    points = _means(answers, lambda row: row["tokens"] >= limit if is_number(row.get("tokens")) else None)
     if len(points) < 2:
         return None
+    (_, before), (_, now) = points[0], points[-1]
+    if now - before < CUT_OFF_MORE:
+        return None
+    return Warning(
+        name="answers_cut_off",
+        level=Level.NOTE,
+        title="Answers do not end any more",
+        words=f"{now:.0%} of the probe answers reach the {limit} tokens at which they are cut off; before the stage "
+        f"{before:.0%} did. How long they would be is not known.",
+        remedy=f"Raise probe_tokens to see their ends. {HOLD_LENGTH_DOWN[is_dpo]}",
+        since=_since_above(points, before + CUT_OFF_MORE - JUST_BELOW),
+    )
+
+
+def _repeating(answers: Sequence[Rows], *, is_dpo: bool) -> Warning | None:
+    points = _means(answers, lambda row: repeats_itself(row.get("text", "")))
     (_, before), (_, now) = points[0], points[-1]
     if now < REPEATS_SHARE or now <= before:
         return None
@@ -216,10 +258,17 @@ def _probes_repeating(metrics: Rows) -> Warning | None:
         title="Answers repeat themselves",
         words=f"{now:.0%} of the probe answers say the same words over and over; before the stage {before:.0%} did. "
         "Rewards are often hacked this way: the score rises and the answer is worse.",
-        remedy="Read the answers below. If it is so, clone the round with a higher beta or fewer epochs, and let "
-        "people judge the repeating answers for the next reward model.",
-        since=_since_above(points, max(before, REPEATS_SHARE - 1e-9)),
+        remedy="Read the answers below. If it is so, clone the round with "
+        f"{'a higher beta' if is_dpo else 'a lower learning rate'} or fewer epochs, and let people "
+        "judge the repeating answers for the next reward model.",
+        since=_since_above(points, max(before, REPEATS_SHARE - JUST_BELOW)),
     )
+
+
+def _means(answers: Sequence[Rows], measured: Callable[[Mapping[str, Any]], float | None]) -> list[tuple[int, float]]:
+    """(step, mean of what is measured of its answers); a step of which nothing can be measured is left out."""
+    values = [(rows[0]["step"], [value for row in rows if (value := measured(row)) is not None]) for rows in answers]
+    return [(step, fmean(each)) for step, each in values if each]
 
 
 def _points(metrics: Rows, name: str) -> list[tuple[int, float]]:
@@ -248,8 +297,3 @@ def _since_above(points: Sequence[tuple[int, float]], limit: float) -> int:
 def worst_first(found: Iterable[Warning | None]) -> list[Warning]:
     order = [Level.ERROR, Level.WARNING, Level.NOTE]
     return sorted((each for each in found if each), key=lambda each: order.index(each.level))
-
-
-def is_number(value: Any) -> bool:
-    """Neither a truth nor NaN, which JSON of other makers may hold."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,5 +1,6 @@
 """People as judges of a round: one click opens the comparisons, three are judged, and the round shows what was said."""
 
+import json
 import os
 
 import pytest
@@ -8,20 +9,25 @@ from django.urls import reverse
 from annotation import actions
 from annotation.models import Judgment, Role
 from tests.annotation.browser.pages import PHONE, assert_accessible, held, submitted
-from tests.training.evaluation.evaluated import make_evaluated, make_prompts
+from tests.training.evaluation.evaluated import make_evaluated, make_prompts, said
 from tests.training.rounds import make_snapshot
-from training.models import BlindTest
+from training.evaluation import gate
+from training.models import BlindTest, TrainingRound
 
 SHOTS = os.environ.get("BLIND_TEST_SHOTS")  # a folder, to look at the card
 
 
 @pytest.fixture
 def evaluated(settings, tmp_path, live_server):
+    return evaluated_on(make_prompts(4), settings, tmp_path)
+
+
+def evaluated_on(prompts, settings, tmp_path):
+    """Of the last prompt, both policies say the same."""
     settings.VAR_DIR = tmp_path / "var"
-    prompts = make_prompts(4)
     new = {prompt: f"Water boils at {90 + n} degrees." for n, prompt in enumerate(prompts)}
     old = {prompt: f"It boils when it is hot, {n}." for n, prompt in enumerate(prompts)}
-    old[prompts[3]] = new[prompts[3]]
+    old[prompts[-1]] = new[prompts[-1]]
     return make_evaluated(tmp_path, make_snapshot(), {"new": new, "old": old})
 
 
@@ -68,6 +74,40 @@ def test_people_compare_blindly_and_the_round_shows_what_they_said(new_page, eva
     assert page.locator("#blind-tests strong").inner_text() == "75 %"
     assert "3 of 3 judgments" in page.locator("#blind-tests").inner_text()
     shot(page, "judged")
+    assert_accessible(page)
+
+
+def test_the_rounds_page_shows_no_labelled_answers_from_the_moment_the_test_is_opened(
+    new_page, settings, tmp_path, live_server, alice
+):
+    evaluated = evaluated_on(make_prompts(7), settings, tmp_path)
+    stage = evaluated.stages.get()
+    stage.result = {"judge": "simulated", "win_rate": 0.736, "win_rate_low": 0.6, "win_rate_high": 0.84, "matches": []}
+    stage.save(update_fields=["result"])
+    row = {"prompt": [{"role": "user", "content": "When?"}], "prompt_id": "1", "old": "Then.", "new": "At 100 degrees."}
+    (stage.run_dir / "judged.jsonl").write_text(json.dumps(row) + "\n")
+    evaluated.recipe |= {"gate": {"min_win_rate": 0.5}}
+    report = gate.judged(conditions=evaluated.recipe["gate"], evaluation=stage.result)
+    TrainingRound.objects.filter(pk=evaluated.pk).update(recipe=evaluated.recipe, gate_report=report)
+
+    page = new_page(alice, evaluated.get_absolute_url())
+    assert "At 100 degrees." in page.locator("#answers").inner_text()
+    page.get_by_role("button", name="Let people compare it with policy-0").click()
+    page.get_by_text("Hidden until people have finished the blind test").wait_for()
+    assert "At 100 degrees." not in page.content()
+    assert page.locator("#answers").count() == 1
+    test = BlindTest.objects.get()
+    shot(page, "round-opened")
+    assert_accessible(page)
+    page.get_by_role("link", name="Show them, and judge none yourself").click()
+    page.get_by_text("At 100 degrees.").wait_for()
+
+    for number in range(6):
+        said(test, number, "bob", "old")
+    page.goto(page.url.split("?")[0])
+    page.get_by_role("link", name="1 warning").click()
+    assert "People prefer the old policy" in page.locator("[aria-labelledby=worth-a-look]").inner_text()
+    shot(page, "round-judged")
     assert_accessible(page)
 
 

@@ -1,7 +1,6 @@
 """Every page of the site, with something on it: nothing for axe-core to find, and nothing wider than the screen."""
 
 import io
-import json
 import uuid
 from datetime import timedelta
 
@@ -33,8 +32,8 @@ DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 NO_PAGES = {
     "annotation:annotators_csv", "annotation:comparison_text", "annotation:next_disagreement", "annotation:previous",
     "annotation:project_try", "annotation:quality_status", "annotation:snapshot_download", "annotation:text",
-    "training:estimate", "training-api:round", "training-api:rounds",
-    "training:dropped_file", "training:lineage_json", "training:lineage_judgments_file",
+    "training:estimate", "training-api:index", "training-api:round", "training-api:rounds",
+    "training:dropped_file", "training:lineage_json", "training:lineage_judgments_file", "training:model_card",
 }  # fmt: skip
 POSTED = {
     "annotation:ahead", "annotation:ask_another", "annotation:comparison_priority", "annotation:decide",
@@ -43,7 +42,7 @@ POSTED = {
     "annotation:member_qualification", "annotation:quality_update", "annotation:renew", "annotation:skip",
     "annotation:submit", "logout", "sampling:sampling_run_cancel", "sampling:sampling_run_retry",
     "training-api:check", "training-api:round_cancel", "training-api:round_retry",
-    "training:blind_test_open", "training:round_cancel", "training:round_retry",
+    "training:blind_test_open", "training:round_retry",
 }  # fmt: skip
 PLAIN = [
     "annotation:home", "annotation:project_new", "sampling:prompt_sets", "sampling:import_prompts", "sampling:models",
@@ -58,13 +57,14 @@ OF_A_COMPARISON = ["comparison", "comparison_withdraw", "known_answer"]
 OF_A_MEMBER = ["member", "member_remove"]
 OF_AN_ANNOTATOR = ["annotate", "answers", "guidelines"]
 OF_AN_ASSIGNMENT = ["assignment", "diff"]
+STAGES_LOOKED_AT = ("check", "reward_model", "rejection_sampling", "dpo", "evaluate", "harness")
 OTHERS = {
     "annotation:annotator", "annotation:back_to_work", "annotation:feedback", "annotation:invitation_revoke",
     "annotation:join", "annotation:snapshot", "login", "sampling:model_version", "sampling:prompt_import",
-    "sampling:prompt_set", "sampling:sampling_run", "training:blind_tests", "training:check_dropped",
-    "training:demonstration_set", "training:dropped", "training:learned_from", "training:lineage",
-    "training:lineage_judgments", "training:round", "training:round_log", "training:round_overrule",
-    "training:rounds_compared",
+    "sampling:prompt_set", "sampling:sampling_run", "training:answers", "training:blind_tests",
+    "training:check_dropped", "training:demonstration_set", "training:dropped", "training:learned_from",
+    "training:lineage", "training:lineage_judgments", "training:round", "training:round_cancel", "training:round_log",
+    "training:round_overrule", "training:rounds_compared",
 }  # fmt: skip
 
 
@@ -121,11 +121,10 @@ def busy(project, write, alice, bob, charlie):
 
 def checked(policy, snapshot):
     """A check that found something, with a list of what would be left out."""
-    check = requested_check(asked=checks.asked(policy, snapshot, recipe="demo"), enqueue=False)
+    check = requested_check(asked=checks.asked(policy, snapshot, recipe="smoke"), enqueue=False)
     check.take()
     check.end(TaskState.FINISHED, result=fake_check.FINE)
-    checking.program_dir(check).mkdir(parents=True)
-    checking.dropped_rows(check).write_text("".join(json.dumps(row) + "\n" for row in fake_check.DROPPED))
+    written.lines(checking.program_dir(check) / "dropped.jsonl", fake_check.DROPPED)
     return check
 
 
@@ -193,11 +192,13 @@ def addresses(project, alice, bob, tmp_path):
         of("sampling:prompt_set", prompt_set.pk),
         of("sampling:sampling_run", run.pk),
         of("training:round", trained.pk),
+        of("training:round_cancel", trained.pk),
         of("training:blind_tests", trained.pk),
+        of("training:answers", watched.pk),
         of("training:check_dropped", checked(policy, trained.snapshot).pk),
         of("training:demonstration_set", demonstrations().pk),
         of("training:round_log", trained.pk, StageKind.SFT),
-        *(of("training:round", watched.pk) + f"?stage={kind}" for kind in ("check", "reward_model", "dpo", "evaluate")),
+        *(of("training:round", watched.pk) + f"?stage={kind}" for kind in STAGES_LOOKED_AT),
         of("training:round_overrule", watched.pk),
         of("training:dropped", watched.pk, StageKind.DPO),
         of("training:rounds_compared") + f"?round={trained.pk}&round={watched.pk}",

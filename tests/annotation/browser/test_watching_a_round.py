@@ -21,14 +21,14 @@ def test_a_step_is_chosen_without_losing_the_place_and_stays_chosen(new_page, al
     page.locator("#probes-title").scroll_into_view_if_needed()
     before = page.evaluate("scrollY")
     assert before > 0
-    page.click("#probe-15")
-    page.wait_for_selector("text=At step 15 I say")
+    page.click("#probe-12")
+    page.wait_for_selector("text=At step 12 I say")
     assert page.evaluate("scrollY") == before
-    assert page.url.endswith("?stage=dpo&probe=15")
-    with page.expect_response(lambda response: response.url.endswith("?stage=dpo&probe=15")):
+    assert page.url.endswith("?stage=dpo&probe=12")
+    with page.expect_response(lambda response: response.url.endswith("?stage=dpo&probe=12")):
         pass  # the part asks again by itself
-    page.wait_for_selector("#probe-15[aria-current=true]")
-    assert page.is_visible("text=At step 15 I say")
+    page.wait_for_selector("#probe-12[aria-current=true]")
+    assert page.is_visible("text=At step 12 I say")
 
 
 def test_the_page_moves_on_with_the_round(new_page, alice, running):
@@ -40,6 +40,24 @@ def test_the_page_moves_on_with_the_round(new_page, alice, running):
     written.finish_stage(dpo)
     page.wait_for_selector(".pipeline-finished:has-text('DPO')")
     page.wait_for_selector("text=At step 60 I say")
+
+
+def test_cancelling_is_asked_about_and_its_button_lives_through_the_page_drawing_itself_anew(new_page, alice, running):
+    page = new_page(alice, running.get_absolute_url())
+    page.evaluate("document.getElementById('cancel-round').wasThere = true")
+    page.focus("#cancel-round")
+    with page.expect_response(lambda response: response.url.endswith(running.get_absolute_url())):
+        pass  # the part asks again by itself
+    page.wait_for_function("document.getElementById('cancel-round').wasThere")
+    assert page.evaluate("document.activeElement.id") == "cancel-round"
+    page.press("#cancel-round", "Enter")
+    page.wait_for_selector("h1:text-is('Cancel r1?')")
+    page.click("text=Let it run")
+    page.click("#cancel-round")
+    page.click("text=Cancel the round")
+    page.wait_for_selector("text=Stopping…")
+    running.refresh_from_db()
+    assert running.cancel_requested_at is not None
 
 
 def test_rounds_are_ticked_in_the_list_and_laid_side_by_side(new_page, alice, running, tmp_path):

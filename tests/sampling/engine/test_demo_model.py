@@ -31,6 +31,7 @@ def test_the_weights_are_found_without_running_the_wheels_code():
 
 
 @pytest.mark.slow
+@pytest.mark.whole_machine
 def test_our_template_says_what_the_models_own_says_and_marks_the_answers(demo_model):
     from transformers import AutoTokenizer
 

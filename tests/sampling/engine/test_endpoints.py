@@ -112,6 +112,7 @@ def test_a_proxy_for_other_machines_is_not_asked_for_an_endpoint_of_this_one(mon
 
 
 @pytest.mark.slow
+@pytest.mark.whole_machine
 def test_the_real_one_keeps_the_contract_too(demo_model, tmp_path):
     port = free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(demo_model)]

@@ -11,6 +11,7 @@ QUESTIONS = ["What is the capital of France?", "Name three colours.", "Say hello
 
 
 @pytest.mark.slow
+@pytest.mark.whole_machine
 def test_a_run_on_the_real_engine_is_resumed_with_the_same_completions(tmp_path, demo_model):
     rows = [
         {"id": str(number), "messages": [{"role": "user", "content": text}]} for number, text in enumerate(QUESTIONS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sampling.engine import run_dir as files
-from sampling.engine.run_dir import Progress, RunDirError, explain
+from sampling.engine.run_dir import Progress, RunDirError, explain, read_json_lines, write_json_lines
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -103,6 +103,32 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 
     assert files.read_result(tmp_path) == {"pairs": 1}
     assert os.listdir(tmp_path) == ["result.json"]
+
+
+def test_lines_are_written_all_of_them_or_none(tmp_path):
+    path = tmp_path / "kept.jsonl"
+    write_json_lines(path, [{"text": "süß"}, {"text": "two\nlines"}])
+    assert path.read_text(encoding="utf-8") == '{"text": "süß"}\n{"text": "two\\nlines"}\n'
+
+    def fails_in_the_middle():
+        yield {"text": "new"}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_json_lines(path, fails_in_the_middle())
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json_lines(path, [{"score": float("nan")}])
+    assert len(list(read_json_lines(path))) == 2
+    assert [each.name for each in tmp_path.iterdir()] == ["kept.jsonl"]
+
+
+def test_lines_are_on_the_disk_before_they_are_in_place(tmp_path, monkeypatch):
+    done = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("fsync") or fsync(descriptor))
+    monkeypatch.setattr(Path, "replace", lambda self, other: done.append("replace") or replace(self, other))
+    write_json_lines(tmp_path / "kept.jsonl", [{"score": 1.0}])
+    assert done == ["fsync", "replace", "fsync"]  # of the file, and of the directory that names it
 
 
 def test_a_result_may_be_a_dataclass_and_takes_an_earlier_error_away(tmp_path):

@@ -14,6 +14,7 @@ from tests.training import checks, rounds
 from training import actions, tasks
 from training.launching import checking
 from training.models import LaunchCheck, TrainingRound
+from training.watching import run_files
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fake_check")]
 
@@ -74,7 +75,7 @@ def test_a_check_keeps_what_was_found_and_not_the_data(asked):
     assert check.state == TaskState.FINISHED
     assert check.result["stages"]["dpo"]["rows"] == 14
     assert checking.problems_in(check) == {}
-    assert checking.dropped_rows(check).exists()
+    assert run_files.dropped_path(checking.program_dir(check)) is not None
     assert not (check.run_dir / "data").exists()
 
 

@@ -8,10 +8,17 @@ from unittest.mock import patch
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from annotation.datasets.snapshots import freeze_snapshot
+from annotation.models import JudgeKind
 from sampling.long_tasks import TaskState
 from tests.training import checks, rounds
+from tests.training.evaluation.evaluated import make_evaluated_on, make_prompts, said
 from training import actions
+from training.api.asking import RoundAsked
+from training.api.urls import urlpatterns
+from training.evaluation.blind_tests import open_blind_test
 from training.models import TrainingRound
 
 pytestmark = pytest.mark.django_db
@@ -84,6 +91,19 @@ def test_other_methods_are_refused(staff, round):
     assert staff.get(CHECK).status_code == 405
 
 
+def test_the_index_lists_every_address_with_an_example_that_is_understood(staff, bob):
+    told = staff.get(reverse("training-api:index")).json()["addresses"]
+    assert {each["address"].split("?")[0] for each in told} == {
+        reverse(f"training-api:{pattern.name}", args=[1] if "pk" in str(pattern.pattern) else [])
+        for pattern in urlpatterns
+        if pattern.name != "index"
+    }
+    for each in told:
+        assert set(each.get("send", {})) <= set(RoundAsked().fields)
+    staff.force_login(bob)
+    assert staff.get(reverse("training-api:index")).status_code == 403
+
+
 # --- launching ----------------------------------------------------------------------------------------------------
 
 
@@ -114,12 +134,14 @@ def test_one_request_key_is_one_round(staff, given):
     ("wrong", "field", "words"),
     [
         ({"name": ""}, "name", "may not be blank"),
+        ({"name": "my/round 1"}, "name", "cannot be the name of a model"),
         ({"base_policy": "nobody"}, "base_policy", 'There is no policy "nobody". There are: '),
         ({"base_policy": True}, "base_policy", "Give the id or the name"),
         ({"base_policy": 2**70}, "base_policy", "There is no policy"),
         ({"snapshot": "july"}, "snapshot", "There are: june."),
         ({"recipe": "../secret"}, "recipe", 'There is no recipe "../secret".'),
         ({"changes": "dpo.bta = 1"}, "changes", 'Did you mean "beta"'),
+        ({"changes": "dpo.bta = x"}, "changes", 'Line 1: text needs quotes, dpo.bta = "x".'),
         ({"changes": 3}, "changes", "Give an object by section"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
         ({"previous": "r0"}, "previous", 'There is no round "r0". There are: none yet.'),
@@ -154,6 +176,20 @@ def test_a_round_that_continues_starts_from_what_the_one_before_made(staff, give
     assert post(staff, ROUNDS, asked | {"name": "r3"}).json() == {"base_policy": ["This field is required."]}
 
 
+def test_and_has_its_recipe_with_the_changes_its_seed_and_the_newest_snapshot(staff, given, policy, snapshot):
+    post(staff, ROUNDS, given | {"changes": {"dpo": {"beta": 0.3}}, "seed": 5})
+    TrainingRound.objects.update(state=TaskState.FINISHED, policy=policy)
+    newer = freeze_snapshot(project=snapshot.project, name="july", kinds=[JudgeKind.SIMULATED])
+    told = {"name": "r2", "previous": "r1", "changes": {"sft": {"epochs": 3}}}
+    shown = post(staff, ROUNDS, told).json()
+    assert (shown["seed"], shown["snapshot"]["id"], shown["recipe"]) == (5, newer.pk, "smoke")
+    assert shown["changes"] == {"dpo": {"beta": 0.3}, "sft": {"epochs": 3}}
+    again = post(staff, ROUNDS, told | {"name": "r3", "recipe": "smoke", "snapshot": "june", "seed": 6}).json()
+    assert (again["seed"], again["snapshot"]["id"], again["changes"]) == (6, snapshot.pk, {"sft": {"epochs": 3}})
+    del told["previous"]
+    assert set(post(staff, ROUNDS, told).json()) == {"base_policy", "snapshot", "recipe"}
+
+
 # --- looking and steering -----------------------------------------------------------------------------------------
 
 
@@ -164,7 +200,26 @@ def test_a_finished_round_is_shown_with_its_stages_results_and_gate(staff, round
     assert [stage["kind"] for stage in shown["stages"]] == [stage.kind for stage in round.stages.order_by("position")]
     assert all(stage["state"] == "finished" and stage["result"] for stage in shown["stages"])
     assert shown["gate"]["passed"] is True
-    assert shown["win_rate"] == 0.7
+    (listed,) = staff.get(ROUNDS).json()["results"]
+    for each in (shown, listed):
+        assert (each["win_rate"], each["win_rate_low"], each["win_rate_high"]) == (0.7, 0.6, 0.8)
+
+
+def test_who_overruled_the_gate_and_what_people_say_is_told_too(staff, snapshot, alice, tmp_path):
+    evaluated = make_evaluated_on(make_prompts(6), tmp_path, snapshot)
+    test = open_blind_test(round=evaluated, opponent=evaluated.base_policy, created_by=alice)
+    TrainingRound.objects.update(overruled_by=alice, overruled_at=timezone.now(), overrule_reason="It is better.")
+    for number, preferred in enumerate(["new", "new", "old"]):
+        said(test, number, "bob", preferred)
+    shown = staff.get(of(evaluated)).json()
+    assert (shown["overruled_by"], shown["overrule_reason"]) == ("alice", "It is better.")
+    assert shown["overruled_at"]
+    (people,) = shown["people"]
+    # Of six prompts both say the same to one, which is a tie, and two are not judged yet.
+    counted = [people[key] for key in ("prompts", "judged", "alike", "wins", "ties", "losses")]
+    assert counted == [6, 3, 1, 2, 1, 1]
+    assert people["opponent"] == "policy-0"
+    assert people["low"] < people["win_rate"] < people["high"]
 
 
 def test_the_list_comes_in_pages_at_the_same_cost(staff, policy, snapshot, django_assert_max_num_queries):
@@ -188,7 +243,24 @@ def test_cancelling_and_trying_again(staff, round):
     assert post(staff, of(round, "round_retry")).json()["state"] == "queued"
     late = post(staff, of(round, "round_retry"))
     assert late.status_code == 409
-    assert "Reload it" in late.json()["detail"]
+    assert late.json()["detail"] == 'Round "r1" is queued; only what failed or was cancelled is retried.'
+
+
+def test_what_has_ended_is_not_cancelled_and_the_reason_is_told(staff, round):
+    actions.execute_round(round=round)
+    refused = post(staff, of(round, "round_cancel"))
+    assert refused.status_code == 409
+    assert refused.json()["detail"] == 'Round "r1" is finished already; there is nothing to cancel.'
+    assert "is finished; only what failed" in post(staff, of(round, "round_retry")).json()["detail"]
+
+
+def test_a_retry_for_which_the_disk_is_too_full_is_refused(staff, round, full_disk):
+    actions.cancel_round(round=round)
+    refused = post(staff, of(round, "round_retry"))
+    assert refused.status_code == 400
+    assert "The disk is too full" in refused.json()["recipe"][0]
+    round.refresh_from_db()
+    assert round.state == TaskState.CANCELLED
 
 
 # --- the check ----------------------------------------------------------------------------------------------------
@@ -208,6 +280,23 @@ def test_a_check_is_asked_for_until_it_has_found_something(staff, given):
     refused = post(staff, ROUNDS, given | {"name": "r1"})
     assert (refused.status_code, refused.json()) == (400, found.json()["problems"])
     assert post(staff, CHECK + "?again=1", given).status_code == 202
+
+
+def test_a_check_says_at_once_what_the_round_would_take(staff, given, policy):
+    told = post(staff, CHECK, given).json()["estimate"]
+    assert next(iter(told["seconds_by_stage"])) == "check"
+    assert told["seconds"] == pytest.approx(sum(told["seconds_by_stage"].values()))
+    assert told["disk_bytes_while_training"] == 480_000  # 20,000 weights with their two moments in 32 bits, twice
+    assert told["disk_free_bytes"] > told["disk_bytes"] > 0
+    type(policy).objects.update(location="org/name")
+    assert post(staff, CHECK, given).json()["estimate"] is None
+
+
+def test_a_disk_that_is_too_full_refuses_the_check_and_the_launch(staff, given, full_disk):
+    for url, asked in ((CHECK, given), (ROUNDS, given)):
+        response = post(staff, url, asked)
+        assert response.status_code == 400
+        assert "The disk is too full" in response.json()["recipe"][0]
 
 
 def test_a_check_of_what_cannot_be_launched_says_so_at_once(staff, given):

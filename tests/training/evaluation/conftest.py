@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.training.evaluation.evaluated import make_evaluated, make_prompts
+from tests.training.evaluation.evaluated import make_evaluated_on, make_prompts
 
 
 @pytest.fixture
@@ -12,8 +12,4 @@ def prompts(db):
 
 @pytest.fixture
 def evaluated(tmp_path, snapshot, prompts):
-    new = {prompt: f"The new one says {n}." for n, prompt in enumerate(prompts)}
-    old = {prompt: f"The old one says {n}." for n, prompt in enumerate(prompts)}
-    new[prompts[5]] = "They agree  on this.\n"
-    old[prompts[5]] = "They agree on this."
-    return make_evaluated(tmp_path, snapshot, {"new": new, "old": old})
+    return make_evaluated_on(prompts, tmp_path, snapshot)

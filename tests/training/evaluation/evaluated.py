@@ -4,11 +4,12 @@ import json
 
 from django.utils import timezone
 
-from annotation.models import DatasetSnapshot
+from annotation.models import DatasetSnapshot, Judgment
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion, Prompt
+from tests.annotation.judged import judge
 from tests.training.rounds import make_policy, make_prompt
-from training.models import Stage, StageKind, StageState, TrainingRound
+from training.models import BlindTest, Stage, StageKind, StageState, TrainingRound
 
 TOLD = {"n": 2, "temperature": 0.7, "top_p": 0.95, "max_tokens": 64, "max_model_len": 256, "judges": ["simulated"]}
 
@@ -37,6 +38,15 @@ def make_evaluated(
     return round
 
 
+def make_evaluated_on(prompts: list[Prompt], directory, snapshot: DatasetSnapshot, **changes) -> TrainingRound:
+    """Of the last prompt, both policies say the same."""
+    new = {prompt: f"The new one says {n}." for n, prompt in enumerate(prompts)}
+    old = {prompt: f"The old one says {n}." for n, prompt in enumerate(prompts)}
+    new[prompts[-1]] = "They agree  on this.\n"
+    old[prompts[-1]] = "They agree on this."
+    return make_evaluated(directory, snapshot, {"new": new, "old": old}, **changes)
+
+
 def write_completions(stage: Stage, which: str, answers: dict[Prompt, str]) -> None:
     rows = [
         {
@@ -59,3 +69,14 @@ def next_round(directory, round: TrainingRound, answers: dict[str, dict[Prompt, 
 
 def policies_named(*names: str) -> list[ModelVersion]:
     return list(ModelVersion.objects.filter(name__in=names))
+
+
+def said(test: BlindTest, number: int, username: str, preferred: str, **more) -> Judgment:
+    """``preferred``: "new", "old" or "tie", in the number-th comparison."""
+    comparison = test.project.comparisons.order_by("pk")[number]
+    is_new = [each.model_version_id == test.round.policy_id for each in comparison.completions.order_by("index", "pk")]
+    at = {"new": is_new.index(True), "old": is_new.index(False)}
+    both = [0, 1]
+    groups = [both] if preferred == "tie" else [[at[preferred]], [1 - at[preferred]]]
+    comparison.slots.filter(assignments__isnull=True).delete()  # the judgment brings its own
+    return judge(comparison, username, groups, **more)

@@ -47,6 +47,7 @@ def test_a_script_gets_the_card_alone(client, alice, evaluated, opening):
     answer = client.post(opening, {"opponent": evaluated.base_policy.pk}, headers={"HX-Request": "true"})
     assert answer.status_code == 200
     page = answer.content.decode()
+    assert "blind-test-opened" in answer.headers["HX-Trigger"]  # upon which the round's page hides its answers
     assert page.count('id="blind-tests"') == 1
     assert "<html" not in page
 
@@ -68,6 +69,7 @@ def test_how_many_people_and_prompts_can_be_said(client, alice, evaluated, openi
 def test_what_cannot_be_opened_is_said_in_the_card(client, alice, evaluated, opening, headers):
     answer = client.post(opening, {"opponent": evaluated.policy.pk, "overlap": "0"}, headers=headers)
     assert answer.status_code == 422
+    assert "HX-Trigger" not in answer.headers
     assert "Overlap: Ensure this value is greater than or equal to 1." in answer.content.decode()
     assert not BlindTest.objects.exists()
 

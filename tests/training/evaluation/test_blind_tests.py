@@ -1,5 +1,6 @@
 """The evaluation's completions as comparisons for people."""
 
+import json
 import threading
 
 import pytest
@@ -8,8 +9,14 @@ from django.db import IntegrityError, connection, transaction
 from annotation.models import Project, Role
 from sampling.long_tasks import TaskState
 from sampling.models import Completion, SamplingRun
-from tests.training.evaluation.evaluated import make_evaluated, make_prompts, next_round
-from training.evaluation.blind_tests import BlindTestRefused, open_blind_test, opponents_of, shown
+from tests.training.evaluation.evaluated import make_evaluated, make_evaluated_on, make_prompts, next_round, said
+from training.evaluation.blind_tests import (
+    BlindTestRefused,
+    is_being_judged,
+    open_blind_test,
+    opponents_of,
+    shown,
+)
 from training.models import BlindTest, Stage, StageState
 
 
@@ -42,16 +49,16 @@ def test_the_completions_are_those_of_a_finished_run_that_says_how_they_were_wri
 
 def test_the_project_asks_for_one_of_two_with_ties_and_says_what_to_do(evaluated, alice):
     project = opened(evaluated, alice, overlap=3).project
-    assert (project.name, project.completions_per_comparison, project.allow_ties) == ("Blind test: r1", 2, True)
+    assert (project.name, project.completions_per_comparison, project.allow_ties) == ("Blind test 1", 2, True)
     assert "which answer **you** would rather" in project.guidelines
     assert project.overlap == 3
     assert project.comparisons.first().slots.count() == 3
     assert project.memberships.get().role == Role.MANAGER
 
 
-def test_nothing_that_annotators_read_tells_the_policies_apart(evaluated, alice):
+def test_nothing_that_annotators_read_tells_the_policies_apart_or_which_round_it_is(evaluated, alice):
     project = opened(evaluated, alice).project
-    for name in ("policy-0", "r1-dpo"):
+    for name in ("policy-0", "r1"):
         assert name not in project.name + project.slug + project.guidelines
 
 
@@ -99,6 +106,47 @@ def test_so_many_prompts_are_drawn_and_always_the_same(tmp_path, evaluated, prom
     assert {comparison.prompt_id for comparison in later.project.comparisons.all()} == drawn  # the same seed
 
 
+def shown_on_the_page(round, prompts, *, opponent="old"):
+    """As the evaluation leaves them: the round's page shows the first four."""
+    rows = [
+        {"prompt": prompt.messages, "prompt_id": str(prompt.pk), "opponent": opponent, "index": 0} for prompt in prompts
+    ]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    (round.stages.get().run_dir / "judged.jsonl").write_text(lines, encoding="utf-8")
+
+
+def asked(test):
+    return {comparison.prompt for comparison in test.project.comparisons.all()}
+
+
+def test_prompts_whose_answers_the_rounds_page_showed_are_left_out(tmp_path, snapshot, alice):
+    prompts = make_prompts(15)
+    round = make_evaluated_on(prompts, tmp_path, snapshot)
+    shown_on_the_page(round, prompts)
+    assert asked(opened(round, alice)) == set(prompts[4:14])  # of the last both say the same
+
+
+def test_with_too_few_others_the_prompts_that_were_shown_are_asked_too_after_them(tmp_path, snapshot, alice):
+    prompts = make_prompts(13)
+    round = make_evaluated_on(prompts, tmp_path, snapshot)
+    shown_on_the_page(round, prompts)
+    assert asked(opened(round, alice, prompts=9)) <= set(prompts[4:])  # nine of the nine that were not shown
+    again = make_evaluated_on(prompts, tmp_path, snapshot, name="again", base_policy=round.base_policy)
+    shown_on_the_page(again, prompts)
+    assert asked(opened(again, alice)) == set(prompts[:12])
+
+
+def test_a_round_is_being_judged_until_the_last_judgment_is_given(evaluated, alice):
+    assert not is_being_judged(evaluated)
+    test = opened(evaluated, alice)
+    for number in range(5):
+        assert is_being_judged(evaluated)
+        assert shown(evaluated)["blind_unfinished"]
+        said(test, number, "bob", "new")
+    assert not is_being_judged(evaluated)
+    assert not shown(evaluated)["blind_unfinished"]
+
+
 def test_the_base_can_be_met_too_where_it_is_another_policy(tmp_path, evaluated, prompts, alice):
     answers = {side: {prompt: f"{side} {prompt.pk}" for prompt in prompts} for side in ("new", "old", "base")}
     round = next_round(tmp_path, evaluated, answers)
@@ -106,7 +154,7 @@ def test_the_base_can_be_met_too_where_it_is_another_policy(tmp_path, evaluated,
     assert opponents_of(round) == [old, base]
     opened(round, alice, opponent=old)
     test = opened(round, alice, opponent=base)
-    assert test.project.name == "Blind test: r2 (2)"
+    assert test.project.name == "Blind test 2"
     texts = set(test.project.comparisons.values_list("completions__text", flat=True))
     assert texts == {f"{side} {prompt.pk}" for side in ("new", "base") for prompt in prompts}
     assert [row["test"].opponent for row in shown(round)["blind_tests"]] == [old, base]

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,6 +12,7 @@ from django.utils import timezone
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion
 from tests.training import rounds
+from training import actions
 from training.evaluation.overruling import (
     AlreadyOverruled,
     NotAllowed,
@@ -60,6 +62,29 @@ def test_an_overruled_policy_is_published_with_who_when_and_why(made, alice):
     assert round.policy.published_at == round.overruled_at
     assert round.policy in ModelVersion.objects.published()
     assert round.gate_report == NOT_PASSED  # what the gate said stays on record
+
+
+def test_the_card_beside_the_weights_tells_of_it_once_it_is_on_record(round, alice, django_capture_on_commit_callbacks):
+    round.recipe["gate"]["min_win_rate_low"] = 0.65  # the fake evaluation ends with a lower bound of 0.6
+    round.save(update_fields=["recipe"])
+    actions.execute_round(round=round)
+    card = Path(round.policy.location) / "README.md"
+    with django_capture_on_commit_callbacks(execute=True):
+        overrule_gate(round=round, by=alice, reason=REASON)
+        assert REASON not in card.read_text()
+    assert f"Published all the same on {timezone.now():%Y-%m-%d}, because: {REASON}" in card.read_text()
+
+
+def test_a_card_that_cannot_be_written_takes_nothing_back(made, alice, django_capture_on_commit_callbacks, monkeypatch):
+    def full(version):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("training.evaluation.overruling.write_card", full)
+    with django_capture_on_commit_callbacks() as callbacks:
+        overrule_gate(round=made, by=alice, reason=REASON)
+    assert len(callbacks) == 1
+    made.refresh_from_db()
+    assert made.policy.published_at is not None
 
 
 def test_only_staff_may(made, alice):

@@ -1,15 +1,15 @@
-"""How a blind test stands, counted by hand; and its interval, held to the trainer's own."""
+"""How a blind test stands, counted by hand. Its interval is the pipeline's own (test_win_intervals)."""
 
 import pytest
 from django.utils import timezone
 
 from annotation.models import JudgeKind
 from sampling.models import Completion, Origin
-from tests.annotation.judged import judge, make_user
-from tests.training.evaluation.evaluated import make_evaluated, make_prompts
+from tests.annotation.judged import make_user
+from tests.training.evaluation.evaluated import make_evaluated, make_prompts, said
 from training.evaluation.blind_tests import open_blind_test
-from training.evaluation.standings import interval, standing, verdict, wanted_and_given
-from training.pipeline import intervals
+from training.evaluation.standings import standing, verdict, wanted_and_given
+from training.pipeline.win_intervals import win_interval
 
 
 @pytest.fixture
@@ -17,17 +17,6 @@ def test(evaluated):
     """Five comparisons to judge, and a sixth prompt that both answered alike."""
     alice = make_user("alice", is_staff=True)
     return open_blind_test(round=evaluated, opponent=evaluated.base_policy, created_by=alice)
-
-
-def said(test, number, username, preferred, **more):
-    """``preferred``: "new", "old" or "tie", in the number-th comparison."""
-    comparison = test.project.comparisons.order_by("pk")[number]
-    is_new = [each.model_version_id == test.round.policy_id for each in comparison.completions.order_by("index", "pk")]
-    at = {"new": is_new.index(True), "old": is_new.index(False)}
-    both = [0, 1]
-    groups = [both] if preferred == "tie" else [[at[preferred]], [1 - at[preferred]]]
-    comparison.slots.filter(assignments__isnull=True).delete()  # the judgment brings its own
-    return judge(comparison, username, groups, **more)
 
 
 def test_before_anybody_judged_there_is_no_rate(test):
@@ -45,6 +34,7 @@ def test_wins_ties_and_losses_are_counted_by_prompt_and_what_is_alike_is_a_tie(t
     assert (stands.wins, stands.ties, stands.losses, stands.undecided) == (3, 2, 1, 0)
     # (1 + 1 + 1 + 0 + 0.5 + 0.5) / 6
     assert stands.win_rate == pytest.approx(4 / 6)
+    assert (stands.low, stands.high) == win_interval([1, 1, 1, 0, 0.5, 0.5])
     assert stands.low < 0.5 < stands.win_rate < stands.high
     assert wanted_and_given(test) == {"wanted": 5, "given": 5}
 
@@ -74,6 +64,10 @@ def test_only_people_count(test):
     said(test, 0, "sim-brief", "new", kind=JudgeKind.SIMULATED)
     said(test, 1, "model", "new", kind=JudgeKind.MODEL)
     assert standing(test).undecided == 5
+    # Nor is anybody else's judgment one of those that people are to give, or have given.
+    assert wanted_and_given(test) == {"wanted": 3, "given": 0}
+    said(test, 2, "bob", "new")
+    assert wanted_and_given(test) == {"wanted": 3, "given": 1}
 
 
 def test_a_correction_replaces_what_it_corrects(test):
@@ -129,33 +123,3 @@ def test_an_edited_completion_does_not_disturb_the_count(test):
     judgment.ranking = [[edit.pk], *judgment.ranking]
     judgment.save()
     assert standing(test).wins == 1
-
-
-# --- the interval -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("wins", "losses"), [(1, 0), (0, 1), (3, 2), (30, 10), (50, 50), (0, 12), (200, 3)])
-def test_without_ties_the_interval_is_wilsons(wins, losses):
-    expected = intervals.wilson(wins, wins + losses)
-    assert interval([1.0] * wins + [0.0] * losses) == pytest.approx((expected.low, expected.high), abs=1e-9)
-
-
-@pytest.mark.parametrize(("wins", "ties", "losses"), [(40, 30, 30), (60, 20, 20), (20, 150, 30), (90, 10, 60)])
-def test_with_ties_it_is_near_the_bootstrap_over_prompts(wins, ties, losses):
-    verdicts = [1.0] * wins + [0.5] * ties + [0.0] * losses
-    drawn = intervals.clustered_mean([[each] for each in verdicts], resamples=10_000, seed=17)
-    low, high = interval(verdicts)
-    assert (low, high) == (pytest.approx(drawn.low, abs=0.01), pytest.approx(drawn.high, abs=0.01))
-
-
-def test_by_hand():
-    # 3 wins of 4: mean 0.75, variance 0.1875 = 0.75 * 0.25, so n = 4. With z = 1.96, z^2 = 3.8415:
-    # centre (0.75 + 3.8415 / 8) / (1 + 3.8415 / 4) = 1.23018 / 1.96037 = 0.62752;
-    # half 1.96 / 1.96037 * sqrt(0.1875 / 4 + 3.8415 / 64) = 0.99979 * sqrt(0.046875 + 0.060023) = 0.32688
-    assert interval([1, 1, 1, 0]) == (pytest.approx(0.3006, abs=1e-3), pytest.approx(0.9544, abs=1e-3))
-
-
-def test_all_ties_are_a_draw_of_which_nobody_is_too_sure():
-    low, high = interval([0.5] * 20)
-    assert low == pytest.approx(1 - high)
-    assert 0.2 < low < 0.5

@@ -48,6 +48,22 @@ def test_every_recipe_can_be_told_without_its_file(name):
     assert schedule_named(BLANK, recipes.read_changes(text)).resolved() == wanted
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sft.epochs = 2\ndpo.betta = x", ["line 2", 'Line 2: text needs quotes, dpo.betta = "x".', 'mean "beta"']),
+        ("dop.beta = x", ['There is no section "dop". Did you mean "dpo"?']),
+        ("dpo.beta 0.2", ["Line 1 is 'dpo.beta 0.2'; write SECTION.KEY = VALUE"]),
+        ("dpo.beta =", ["not TOML"]),
+    ],
+)
+def test_a_line_that_is_no_toml_is_told_with_all_that_is_wrong(text, told):
+    with pytest.raises(recipes.RecipeError) as refused:
+        changes.read(text)
+    for words in told:
+        assert words in str(refused.value)
+
+
 def test_a_blank_recipe_without_a_word_says_what_to_do():
     with pytest.raises(recipes.RecipeError, match="has no stage"):
         schedule_named(BLANK)

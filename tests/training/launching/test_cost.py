@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from sampling.long_tasks import TaskState
 from sampling.models import Prompt
 from tests.training import checks, rounds
-from training.launching import cost, launch_checks
-from training.models import StageKind, StageState
+from training.launching import cost, expected, launch_checks, pace
+from training.models import Stage, StageKind, StageState
 from training.running import round_plan
 from training.watching import progress
 
@@ -24,7 +25,8 @@ def cost_of(policy, snapshot, **more):
 
 def test_the_counts_are_those_of_the_snapshot_and_its_prompt_sets(policy, snapshot):
     counts = cost_of(policy, snapshot).counts
-    assert (counts.pairs_train, counts.pairs_eval) == (16, 4)
+    assert (counts.pairs.train, counts.pairs.held_out) == (16, 4)
+    assert (counts.pairs_by_people.train, counts.pairs_by_people.held_out) == (0, 0)  # all are simulated
     assert (counts.prompts_train, counts.prompts_eval) == (16, 5)
     assert counts.completion_tokens == 3  # every completion of the builder
     assert counts.parameters == 20_000  # one tensor of 1,000 by 20
@@ -55,9 +57,12 @@ def test_the_steps_are_those_of_the_schedule(policy, snapshot):
     assert dpo.schedule.steps == 4  # an epoch of 16 pairs, four a step
 
 
-def test_a_full_disk_is_told_before_the_round(policy, snapshot, monkeypatch):
-    monkeypatch.setattr("training.launching.cost.shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
-    assert "disk is too full" in cost_of(policy, snapshot).problems[0]
+def test_a_full_disk_is_a_problem_of_the_recipe_with_the_remedy(policy, snapshot, full_disk):
+    (problem,) = launch_checks.examined(checks.asked(policy, snapshot)).problems.items()
+    assert problem[0] == "recipe"
+    # 20,000 weights: 480,000 bytes while a stage trains, and of the files what their headers take.
+    assert "The disk is too full: the round would write 480 KB" in problem[1]
+    assert 'train adapters (method = "lora")' in problem[1]
 
 
 def test_without_eval_prompts_the_form_warns_that_nothing_can_be_published(policy, snapshot):
@@ -73,9 +78,9 @@ def test_what_a_hub_holds_has_no_estimate(policy, snapshot):
 
 
 @pytest.fixture
-def expected(monkeypatch):
-    """Every stage is expected to take 100 seconds."""
-    monkeypatch.setattr(cost, "_expected", lambda pk, key: dict.fromkeys(ALL, 100.0))
+def a_hundred_seconds(monkeypatch):
+    """Every stage is expected to take as long."""
+    monkeypatch.setattr(expected, "seconds_of_round", lambda pk, key: dict.fromkeys(ALL, 100.0))
 
 
 def run_stage(round, kind, *, state, seconds_ago, seconds=None, done=None):
@@ -90,7 +95,7 @@ def run_stage(round, kind, *, state, seconds_ago, seconds=None, done=None):
         (stage.run_dir / "progress.json").write_text(json.dumps(told))
 
 
-def test_what_is_left_is_the_stages_own_pace_and_the_estimates_of_the_others(round, expected):
+def test_what_is_left_is_the_stages_own_pace_and_the_estimates_of_the_others(round, a_hundred_seconds):
     round.take()
     run_stage(round, "reward_model", state=StageState.RUNNING, seconds_ago=50, done=50)
     # Half done in 50 seconds: 50 more, and 100 for each stage that waits.
@@ -98,7 +103,7 @@ def test_what_is_left_is_the_stages_own_pace_and_the_estimates_of_the_others(rou
     assert cost.remaining_seconds(progress.of_round(round)) == pytest.approx(50 + 100 * waiting, abs=2)
 
 
-def test_a_machine_that_was_twice_as_slow_as_expected_stays_so(round, expected):
+def test_a_machine_that_was_twice_as_slow_as_expected_stays_so(round, a_hundred_seconds):
     round.take()
     run_stage(round, "reward_model", state=StageState.FINISHED, seconds_ago=400, seconds=200)
     run_stage(round, "rejection_sampling", state=StageState.RUNNING, seconds_ago=50, done=50)
@@ -107,7 +112,46 @@ def test_a_machine_that_was_twice_as_slow_as_expected_stays_so(round, expected):
     assert cost.remaining_seconds(progress.of_round(round)) == pytest.approx(50 + 200 * waiting, abs=2)
 
 
-def test_a_stage_that_is_starting_is_judged_by_its_estimate(round, expected):
+def finished_rounds(policy, snapshot, *seconds: float) -> None:
+    """Rounds in which every stage took so long."""
+    for number, each in enumerate(seconds):
+        round = rounds.launch_for_tests(f"before-{number}", policy, snapshot)
+        for kind in round.stages.values_list("kind", flat=True):
+            run_stage(round, kind, state=StageState.FINISHED, seconds_ago=1000, seconds=each)
+        round.stages.update(attempts=1)
+        ended = timezone.now() - timedelta(days=1, seconds=-number)
+        type(round).objects.filter(pk=round.pk).update(state=TaskState.FINISHED, finished_at=ended)
+
+
+def test_the_estimate_follows_the_median_pace_of_the_last_finished_rounds(policy, snapshot, a_hundred_seconds):
+    assert pace.of_this_machine() == pace.Pace({}, 0)
+    before = cost_of(policy, snapshot)
+    # Of six rounds the last five count: 50, 200, 300, 400 and 20 seconds where 100 were expected, in the middle 200.
+    finished_rounds(policy, snapshot, 9000, 50, 200, 300, 400, 20)
+    after = cost_of(policy, snapshot)
+    assert (before.rounds_measured, after.rounds_measured) == (0, 5)
+    for one, other in zip(before.stages, after.stages, strict=True):
+        assert other.seconds == pytest.approx(2 * one.seconds)
+
+
+def test_a_stage_that_was_resumed_says_nothing_of_the_pace(policy, snapshot, a_hundred_seconds):
+    finished_rounds(policy, snapshot, 50)
+    Stage.objects.filter(kind="dpo").update(attempts=2)
+    by_kind = pace.of_this_machine().by_kind
+    assert by_kind["sft"] == pytest.approx(0.5)
+    assert "dpo" not in by_kind
+
+
+def test_what_is_left_of_a_round_follows_that_pace_too(round, policy, snapshot, a_hundred_seconds):
+    finished_rounds(policy, snapshot, 200)
+    round.take()
+    run_stage(round, "reward_model", state=StageState.RUNNING, seconds_ago=30)
+    # 200 expected, 30 of them gone, and 200 for each stage that waits.
+    waiting = round.stages.count() - 1
+    assert cost.remaining_seconds(progress.of_round(round)) == pytest.approx(170 + 200 * waiting, abs=2)
+
+
+def test_a_stage_that_is_starting_is_judged_by_its_estimate(round, a_hundred_seconds):
     round.take()
     run_stage(round, "reward_model", state=StageState.RUNNING, seconds_ago=30)
     waiting = round.stages.count() - 1
@@ -119,6 +163,7 @@ def test_a_round_that_waits_has_no_remaining_time(round):
 
 
 def test_the_estimate_of_a_running_round_is_the_forms(round, policy, snapshot):
-    expected = cost._expected(round.pk, round.request_key)
-    assert list(expected) == [stage.kind for stage in round.stages.order_by("position")]
-    assert all(seconds > 0 for seconds in expected.values())
+    there = expected.seconds_of_round(round.pk, round.request_key)
+    assert list(there) == [stage.kind for stage in round.stages.order_by("position")]
+    assert there == {stage.kind: stage.seconds for stage in cost_of(policy, snapshot).stages}
+    assert all(seconds > 0 for seconds in there.values())

@@ -11,6 +11,7 @@ from training.launching.estimates import (
     PERPLEXITY_TOKENS,
     TRAINER_START_SECONDS,
     Counts,
+    Pairs,
     rows_of,
     seconds_of,
 )
@@ -25,10 +26,10 @@ DEMO = dataclasses.replace(
     dpo=dataclasses.replace(_demo.dpo, epochs=1.0, max_pairs_per_prompt=2),
     reward_model=dataclasses.replace(_demo.reward_model, epochs=1.0, max_pairs_per_prompt=2),
     evaluate=dataclasses.replace(_demo.evaluate, n=2, max_tokens=80),
+    judge_model=None,
 )
 COUNTS = Counts(
-    pairs_train=700,
-    pairs_eval=200,
+    pairs=Pairs(700, 200),
     prompts_train=148,
     prompts_eval=54,
     prompt_tokens=45,
@@ -75,10 +76,49 @@ def test_cores_halve_the_work_and_not_the_starting():
     )
 
 
+def test_from_the_second_round_on_the_base_is_sampled_and_scored_too():
+    # Three policies instead of two; the second reward model of the schedule selected nothing, so it is heard as well.
+    first, second = (seconds_of(DEMO, changed(rounds_earlier=number))["evaluate"] for number in (0, 1))
+    written = 54 * DEMO.evaluate.n
+    sampled = ENGINE_START_SECONDS + written * 65 * 135e6 / (7.6e10 * 2)
+    scored = written * 110 * 2 * 135e6 / 5.2e11
+    assert first == pytest.approx(2 * sampled + 2 * scored)
+    assert second == pytest.approx(3 * sampled + 2 * 3 * scored)
+
+
+def test_each_reward_model_that_judges_reads_everything():
+    judge = JudgeModel(**dataclasses.asdict(DEMO.reward_model))
+
+    def passes(**sections):
+        def of(**more):
+            return seconds_of(dataclasses.replace(DEMO, **more), COUNTS)["evaluate"]
+
+        without = of(reward_model=None, rejection_sampling=None)
+        return (of(**sections) - without) / (2 * 54 * DEMO.evaluate.n * 110 * 2 * 135e6 / 5.2e11)
+
+    assert passes() == pytest.approx(1)  # the one that selects
+    assert passes(judge_model=judge) == pytest.approx(2)
+    assert passes(rejection_sampling=None) == pytest.approx(1)  # nobody selects
+    assert passes(rejection_sampling=None, judge_model=judge) == pytest.approx(1)  # the judge model alone
+
+
+def test_a_policy_that_judges_is_asked_of_every_opponent():
+    asked = dataclasses.replace(DEMO.evaluate, judges=("model",), judge_policy="critic")
+
+    def judged(number):
+        counts = changed(rounds_earlier=number)
+        both = (seconds_of(with_stage(evaluate=each), counts)["evaluate"] for each in (asked, DEMO.evaluate))
+        return next(both) - next(both) - ENGINE_START_SECONDS
+
+    assert judged(1) == pytest.approx(2 * judged(0))
+
+
 def test_pairs_beyond_what_a_prompt_may_give_cost_nothing_more():
     most = DEMO.dpo.max_pairs_per_prompt * COUNTS.prompts_train
-    assert seconds_of(DEMO, changed(pairs_train=most))["dpo"] == seconds_of(DEMO, changed(pairs_train=9999))["dpo"]
-    assert seconds_of(DEMO, changed(pairs_train=most // 2))["dpo"] < seconds_of(DEMO, COUNTS)["dpo"]
+    half, all_of_it, more = (
+        seconds_of(DEMO, changed(pairs=Pairs(train, 200)))["dpo"] for train in (most // 2, most, 9999)
+    )
+    assert half < all_of_it == more
 
 
 def test_a_gpu_and_a_smaller_model_cost_less():
@@ -117,7 +157,7 @@ def test_demonstrations_cost_by_their_own_number_and_length():
 def test_a_judge_model_learns_from_the_held_out_pairs():
     section = JudgeModel(**{**dataclasses.asdict(DEMO.reward_model), "max_pairs_per_prompt": 2})
     assert rows_of(section, COUNTS) == 108  # 54 eval prompts of at most two pairs, of 200 pairs
-    assert rows_of(section, changed(pairs_eval=90)) == 90
+    assert rows_of(section, changed(pairs=Pairs(700, 90))) == 90
     # Trained on 2 x 108 rows of 110 tokens, then measured on 2 x 700: (216 * 6 + 1400 * 2) * 110 * 135e6 / 5.2e11.
     work = seconds_of(with_stage(judge_model=section), COUNTS)["judge_model"] - TRAINER_START_SECONDS
     assert work == pytest.approx((216 * 6 + 1400 * 2) * 110 * 135e6 / 5.2e11)
@@ -130,7 +170,7 @@ def test_the_harness_costs_by_its_tasks_for_both_policies():
 
 
 def test_the_pairs_of_earlier_snapshots_count_where_the_stage_asks_for_all():
-    few = changed(pairs_train=100, pairs_earlier=50)
+    few = changed(pairs=Pairs(100, 200, earlier=50))
     assert rows_of(DEMO.dpo, few) == 100
     assert rows_of(dataclasses.replace(DEMO.dpo, snapshots="all"), few) == 150
 
@@ -141,3 +181,17 @@ def test_a_sweep_of_temperatures_samples_its_prompts_once_more_for_each():
     # Two temperatures on 74 prompts are the 148 prompts once more.
     engine = ENGINE_START_SECONDS
     assert two["rejection_sampling"] - engine == pytest.approx(2 * (one["rejection_sampling"] - engine))
+
+
+def test_a_stage_that_counts_people_alone_has_the_pairs_of_people():
+    told = changed(pairs_by_people=Pairs(10, 5))
+    by_people = dataclasses.replace(DEMO.dpo, judges="people")
+    assert (rows_of(by_people, told), rows_of(by_people, COUNTS)) == (10, rows_of(DEMO.dpo, COUNTS))
+    assert rows_of(DEMO.dpo, told) == rows_of(DEMO.dpo, COUNTS)
+
+
+def test_a_stage_without_a_row_takes_no_time():
+    told = changed(pairs_by_people=Pairs(0, 0))
+    seconds = seconds_of(with_stage(dpo=dataclasses.replace(DEMO.dpo, judges="people")), told)
+    assert seconds["dpo"] == 0
+    assert seconds["reward_model"] > TRAINER_START_SECONDS

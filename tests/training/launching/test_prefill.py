@@ -63,3 +63,10 @@ def test_the_next_round_starts_from_the_policy_and_the_newest_judgments(smoke_ro
     initial = prefill.continuing(smoke_round)
     assert (initial["previous"], initial["base_policy"], initial["snapshot"]) == (smoke_round.pk, made.pk, newer.pk)
     assert (initial["recipe"], initial["changes"]) == ("smoke", "dpo.beta = 0.25")
+
+
+def test_a_clone_of_an_older_round_leaves_out_the_values_that_do_nothing(smoke_round):
+    """They were stored before they were refused, and would be refused where a clone gave them."""
+    smoke_round.schedule["dpo"] |= {"lora_rank": 8, "label_smoothing": 0.0}
+    smoke_round.save()
+    assert prefill.cloning(smoke_round)["changes"] == "dpo.beta = 0.25"

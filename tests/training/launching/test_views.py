@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from html import unescape
 from unittest.mock import patch
 
 import pytest
@@ -9,8 +10,11 @@ from django.urls import reverse
 
 from sampling.long_tasks import TaskState
 from tests.training import checks, rounds
+from tests.training.watching import written
 from training import actions
 from training import recipe as recipes
+from training.launching import checking
+from training.launching.forms import recipe_names
 from training.models import LaunchCheck, TrainingRound
 
 pytestmark = pytest.mark.django_db
@@ -77,8 +81,18 @@ def test_the_form_offers_a_free_name_and_says_what_is_known(staff, policy, snaps
     html = staff.get(NEW).content.decode()
     assert 'value="round-1"' in html
     assert "Before it starts" in html
-    assert "(16 train pairs)" in html
+    assert "(16 train pairs, none by people)" in html
     assert recipes.load("demo").description in html.replace("&#x27;", "'")
+
+
+def test_what_each_recipe_does_and_warns_of_stands_below_the_select_without_a_script(staff, policy, snapshot):
+    html = unescape(staff.get(NEW).content.decode())
+    listed = html[html.index('class="recipes"') : html.index('name="changes"')]
+    for name in recipe_names():
+        told = recipes.load(name)
+        assert told.description in listed
+        assert told.warning in listed
+    assert "notice-warning" in listed
 
 
 def test_the_form_launches_one_round_however_often_it_is_sent(staff, smoke_form, announced):
@@ -117,13 +131,21 @@ def test_changes_are_laid_over_the_recipe(staff, smoke_form):
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [("dpo.beta = ", "not TOML"), ("dpo.bta = 0.2", 'Did you mean "beta"'), ("dpo.beta = -1", "must be above 0")],
+    [
+        ("dpo.beta = ", "not TOML"),
+        ("dpo.loss = ipo", 'Line 1: text needs quotes, dpo.loss = "ipo".'),
+        ("dpo.bta = 0.2", 'Did you mean "beta"'),
+        ("dpo.beta = -1", "must be above 0"),
+    ],
 )
 def test_a_wrong_change_is_told_beside_the_changes(staff, smoke_form, changes, words):
     response = staff.post(NEW, smoke_form | {"changes": changes})
     assert response.status_code == 422
     assert list(errors(response)) == ["changes"]
     assert words in errors(response)["changes"][0]
+    checked = staff.post(NEW, smoke_form | {"changes": changes, "check": "1"})
+    assert errors(checked) == errors(response)
+    assert words in unescape(checked.content.decode()).split('id="id_changes"')[1].split("</div>")[0]
     panel = staff.post(ESTIMATE, smoke_form | {"changes": changes}).content.decode()
     assert '<a href="#id_changes">Changes</a>' in panel
 
@@ -174,6 +196,65 @@ def test_continuing_and_cloning_fill_the_form(staff, smoke_form):
     staff.post(NEW, cloned | {"changes": form["changes"].initial})
     second = TrainingRound.objects.get(name="r2")
     assert (second.cloned_from, second.recipe) == (first, first.recipe)
+
+
+def test_the_heading_says_what_is_cloned_or_continued(staff, smoke_form, policy):
+    def heading(**asked):
+        return re.search(r"<h1>(.*?)</h1>", staff.get(NEW, asked).content.decode())[1]
+
+    assert heading() == "Launch a round"
+    staff.post(NEW, smoke_form)
+    first = TrainingRound.objects.get()
+    TrainingRound.objects.update(state=TaskState.FINISHED, policy=policy)
+    assert heading(clone=first.pk) == "Clone of r1"
+    assert heading(**{"continue": first.pk}) == "Round 2 after r1"
+    refused = staff.post(NEW, smoke_form | {"name": "a b", "previous": first.pk, "request_key": str(uuid.uuid4())})
+    assert "<h1>Round 2 after r1</h1>" in refused.content.decode()
+
+
+def test_a_round_that_cannot_be_continued_says_why_in_place_of_a_form(staff, round):
+    html = unescape(staff.get(NEW, {"continue": round.pk}).content.decode())
+    assert 'Round "r1" is queued; a schedule goes on from a round that has finished.' in html
+    assert "launch-form" not in html
+    assert f"?clone={round.pk}" in html
+
+
+def test_going_on_with_the_same_judgments_or_from_a_round_without_a_policy_is_warned_of(staff, smoke_form, round):
+    TrainingRound.objects.update(state=TaskState.FINISHED)
+    html = unescape(staff.get(NEW, {"continue": round.pk}).content.decode())
+    assert 'Snapshot "june" holds what round "r1" has learned from already.' in html
+    assert 'Round "r1" made no policy' in html
+    other = smoke_form | {"previous": round.pk, "snapshot": rounds.make_snapshot("july").pk}
+    for asked in (other, smoke_form):
+        assert "has learned from already" not in staff.post(ESTIMATE, asked).content.decode()
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "-a", ".a", "é"])
+def test_a_name_under_which_no_model_can_be_served_is_refused(staff, smoke_form, name):
+    response = staff.post(NEW, smoke_form | {"name": name})
+    assert "cannot be the name of a model" in errors(response)["name"][0]
+    assert not TrainingRound.objects.exists()
+
+
+def test_the_models_that_the_round_would_make_are_named_as_typed(staff, smoke_form):
+    assert "It makes my-1.2-reward, " in staff.post(ESTIMATE, smoke_form | {"name": "my-1.2"}).content.decode()
+    for name in ("", "a b"):
+        assert "It makes" not in staff.post(ESTIMATE, smoke_form | {"name": name}).content.decode()
+
+
+LEARNING = ("reward_model", "judge_model", "dpo")
+BY_PEOPLE = {"changes": "\n".join(f'{stage}.judges = "people"' for stage in LEARNING)}
+
+
+def test_judgments_that_the_recipe_does_not_count_are_told_of_before_any_check(staff, smoke_form):
+    response = staff.post(NEW, smoke_form | BY_PEOPLE)
+    (problem,) = errors(response)["snapshot"]
+    assert problem.startswith('Snapshot "june" has no judgment by people, only 20 by simulated annotators, and')
+    assert all(f'{stage}.judges = "all"' in problem for stage in LEARNING)
+    panel = unescape(staff.post(ESTIMATE, smoke_form | BY_PEOPLE).content.decode())
+    assert "<dt>pairs by people</dt>" in panel
+    rows = re.findall(r'<td class="num">(.*?)</td>', panel[panel.index("reward model", panel.index("<tbody>")) :])
+    assert rows[:3] == ["0", "", ""]  # rows, steps, time
 
 
 @pytest.mark.parametrize("pk", ["0", "nonesuch", "9" * 30])
@@ -267,6 +348,15 @@ def test_problems_of_the_check_refuse_the_launch_beside_the_fields(staff, smoke_
     assert not TrainingRound.objects.exists()
 
 
+def test_a_disk_that_is_too_full_stands_beside_the_recipe_and_nothing_is_launched(staff, smoke_form, full_disk):
+    for asked in (smoke_form, smoke_form | {"check": "1"}):
+        response = staff.post(NEW, asked)
+        assert "The disk is too full" in errors(response)["recipe"][0]
+        assert '<a href="#id_recipe">Recipe</a>' in response.content.decode()
+    assert not TrainingRound.objects.exists()
+    assert not LaunchCheck.objects.exists()
+
+
 def test_checking_again_begins_anew(staff, smoke_form, fake_check):
     staff.post(NEW, smoke_form | {"check": "1"})
     first = executed()
@@ -300,4 +390,18 @@ def test_the_rows_that_would_be_left_out_are_listed_escaped(staff, smoke_form, f
     executed()
     html = staff.get(url).content.decode()
     assert "&lt;b&gt;Why&lt;/b&gt; is" in html
-    assert re.search(r"90\s*<span class=\"muted\">of 64", html)
+    assert re.search(r'data-label="Tokens">90</td>\s*<td[^>]*>64</td>', html)
+
+
+def test_of_a_long_list_one_page_is_read_and_it_is_narrowed_by_reason(staff, smoke_form, fake_check):
+    staff.post(NEW, smoke_form | {"check": "1"})
+    check = executed()
+    rows = [*written.dropped_rows(120), *written.dropped_rows(3, stage="reward_model", reason="identical")]
+    written.lines(checking.program_dir(check) / "dropped.jsonl", rows)
+    url = reverse("training:check_dropped", args=[check.pk])
+    html = staff.get(url, {"page": 3}).content.decode()
+    assert "Page 3 of 3" in html
+    assert html.count("begins &lt;b&gt;") == 23
+    assert f'href="{url}?of=reward_model&amp;reason=identical"' in html
+    html = staff.get(url, {"of": "reward_model", "reason": "identical"}).content.decode()
+    assert html.count("begins &lt;b&gt;") == 3

@@ -69,6 +69,14 @@ def test_a_line_ends_at_nothing_and_a_constant_rate_stays(told):
     assert constant == pytest.approx([0, 0.2e-5, 0.4e-5, 0.6e-5, 0.8e-5] + [1e-5] * 6)
 
 
+@pytest.mark.parametrize("lr_schedule", ["cosine", "linear", "constant"])
+def test_no_step_of_a_stage_too_short_to_warm_up_is_lost(told, lr_schedule):
+    # 1,024 pairs are two steps; in transformers the first step of any warm-up has a rate of nought.
+    rate = rates(told(1024, epochs=1, lr_schedule=lr_schedule), steps=2)
+    assert rate[0] == 1e-5
+    assert rate[1] >= 0.5e-5
+
+
 def test_several_processes_share_a_batch(told, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "8")
     words = told(micro_batch=16)
@@ -91,9 +99,23 @@ def test_precision_is_what_the_hardware_computes_in_unless_the_recipe_says(told,
         assert told(precision="fp32")["bf16"] is False
 
 
-def test_a_gpu_that_cannot_compute_in_bf16_is_refused_when_it_is_asked_to(monkeypatch):
+def gpu_of_generation(major, monkeypatch):
+    """Have torch see a GPU of this compute capability, which holds bf16 whether or not it computes in it."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(major=major))
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda device: True)
+
+
+@pytest.mark.parametrize(("major", "can"), [(7, False), (8, True), (9, True)])
+def test_a_gpu_that_only_emulates_bf16_does_not_count_as_computing_in_it(monkeypatch, major, can):
+    gpu_of_generation(major, monkeypatch)
+    assert arguments.can_bf16() is can
+    assert arguments.computes_in_bf16(changed(precision="auto")) is can
+
+
+def test_a_gpu_that_cannot_compute_in_bf16_is_refused_when_it_is_asked_to(monkeypatch):
+    gpu_of_generation(7, monkeypatch)
     with pytest.raises(RunDirError, match='Set precision to "fp32"'):
         arguments.computes_in_bf16(changed(precision="bf16"))
 

@@ -18,6 +18,7 @@ REWARD = f'[reward_model]\n{TRAINING}judges = "all"\n'
 DPO = f'[dpo]\n{TRAINING}judges = "all"\nleast_strength = "better"\n'
 SAMPLED = f"[rejection_sampling]\ncandidates = 2\nmax_tokens = 64\nmax_model_len = 128\n[sft]\n{TRAINING}"
 EVALUATE = '[evaluate]\nmax_tokens = 16\njudges = ["simulated"]\n'
+JUDGE = f'[judge_model]\n{TRAINING}judges = "all"\nsnapshots = "all"\n'
 DEMONSTRATIONS = f"[demonstrations]\n{TRAINING}"
 
 
@@ -30,9 +31,14 @@ def conversation(number: int, **more) -> dict:
 def told(tmp_path, policy):
     """Writes a run directory with 12 train pairs, 3 eval pairs, 6 train prompts and 2 eval prompts; or with others."""
 
-    def write(recipe: str, *, train=None, held_out=None, demonstrations=None, kept_out=(), model=policy, prompts=6):
+    def write(
+        recipe: str, *, train=None, held_out=None, demonstrations=None, kept_out=(), model=policy, prompts=6,
+        held_out_pairs=(), undecided=(), held_out_prompts=(), pool=None, held_out_pool=(),
+    ):  # fmt: skip
         data = tmp_path / "data"
         (data / "all").mkdir(parents=True)
+        write_lines(data / "all" / "held_out.jsonl", list(held_out_pairs))
+        write_lines(data / "all" / "undecided.jsonl", list(undecided))
         write_lines(data / "all" / "train.jsonl", [pair(n) for n in range(12)] if train is None else train)
         eval_pairs = [pair(100 + n) for n in range(3)] if held_out is None else held_out
         write_lines(data / "all" / "eval.jsonl", eval_pairs)
@@ -41,9 +47,15 @@ def told(tmp_path, policy):
             "pairs": {"all": str(data / "all")},
             "prompts_train": str(prompts_file(data / "prompts_train.jsonl", prompts)),
             "prompts_eval": str(prompts_file(data / "prompts_eval.jsonl", 2)),
+            "held_out_prompts": str(write_lines(data / "held_out_prompts.jsonl", list(held_out_prompts))),
             "demonstrations": "",
             "held_out_demonstrations": "",
         }
+        if pool is not None:
+            (data / "pool").mkdir()
+            write_lines(data / "pool" / "0001.jsonl", list(pool))
+            inputs["pool"] = str(data / "pool")
+            inputs["held_out_pool"] = str(write_lines(data / "held_out_pool.jsonl", list(held_out_pool)))
         if demonstrations is not None:
             inputs["demonstrations"] = str(write_lines(data / "d.jsonl", demonstrations))
             inputs["held_out_demonstrations"] = str(write_lines(data / "h.jsonl", list(kept_out)))
@@ -70,12 +82,12 @@ def dropped(run_dir) -> list[tuple[str, str]]:
 def test_each_stages_rows_and_steps_are_counted(told):
     run_dir = told(REWARD + SAMPLED + DPO + EVALUATE)
     result = check.run(run_dir)
-    # 12 pairs in batches of 8 are 2 steps an epoch, 4 in two; of four steps half warm up, for 5 would be all of them.
+    # 12 pairs in batches of 8 are 2 steps an epoch, 4 in two, too few to warm up for 5.
     counted = {
         "rows": 12,
         "dropped": {},
         "steps": 4,
-        "warmup_steps": 2,
+        "warmup_steps": 0,
         "batch": 8,
         "micro_batch": 8,
         "accumulation": 1,
@@ -83,7 +95,7 @@ def test_each_stages_rows_and_steps_are_counted(told):
     assert result["stages"]["reward_model"] == counted | {"held_out": 3}
     assert result["stages"]["dpo"] == counted
     assert result["stages"]["rejection_sampling"] == {"rows": 6, "dropped": {}}
-    assert result["stages"]["sft"] == counted | {"rows": 6, "steps": 2, "warmup_steps": 1, "at_most": True}
+    assert result["stages"]["sft"] == counted | {"rows": 6, "steps": 2, "warmup_steps": 0, "at_most": True}
     assert result["stages"]["evaluate"] == {"rows": 2, "dropped": {}}
     assert result["rows"] == 12 + 3 + 6 + 2
     assert result["problems"] == []
@@ -122,9 +134,95 @@ def test_every_row_that_is_left_out_is_counted_by_reason_and_listed(told):
     )
     listed = {row["reason"]: row for row in read_json_lines(run_dir / "dropped.jsonl") if row["stage"] == "dpo"}
     assert (listed["too_long"]["prompt_id"], listed["too_long"]["limit"]) == ("8", 120)
-    assert result["warnings"][0] == (
-        "The reward model leaves out 3 of 10 rows: 1 empty, 1 with two sides alike, 1 longer than it takes."
-    )
+    assert result["warnings"][0] == ("The reward model leaves out 3 of 10 rows: 1 empty, 1 identical, 1 too long.")
+
+
+def undecided(number: int, reason: str, **more) -> dict:
+    prompt = [{"role": "user", "content": f"Question {number}?"}]
+    row = {"reason": reason, "prompt_id": str(number), "prompt": prompt, "texts": ["One.", "Other."]}
+    return row | {"split": "train", "latest": True} | more
+
+
+def candidate(prompt_id: str, question: str, index: int = 0) -> dict:
+    prompt = [{"role": "user", "content": question}]
+    said = {"text": f"{index}.", "tokens": 2, "finish_reason": "stop", "score": 0.5}
+    return {"prompt_id": prompt_id, "index": index, "messages": prompt} | said
+
+
+def test_pairs_that_are_held_out_or_that_nobody_agrees_on_are_counted_and_listed_where_they_are_missed(told):
+    run_dir = told(
+        REWARD + DPO + EVALUATE + JUDGE,
+        held_out=[pair(100 + n) for n in range(5)],
+        held_out_pairs=[pair(50), pair(51, latest=False)],
+        undecided=[
+            undecided(60, "conflict"), undecided(61, "conflict"), undecided(62, "unsafe_over_safe"),
+            undecided(63, "tie", latest=False), undecided(64, "tie", split="eval"),
+        ],
+    )  # fmt: skip
+    stages = check.run(run_dir)["stages"]
+    missed = {"conflict": 2, "unsafe_over_safe": 1, "held_out": 1}
+    assert stages["reward_model"]["dropped"] == missed | {"held_out_tie": 1}
+    assert stages["dpo"]["dropped"] == missed
+    # It learns from the pairs of the eval prompts, and is measured on the others, of all snapshots.
+    assert stages["judge_model"]["dropped"] == {
+        "tie": 1, "held_out_conflict": 2, "held_out_unsafe_over_safe": 1, "held_out_tie": 1,
+    }  # fmt: skip
+    assert stages["reward_model"]["rows"] == 12
+    listed = [row for row in read_json_lines(run_dir / "dropped.jsonl") if row["stage"] == "dpo"]
+    assert {row["prompt_id"]: row["reason"] for row in listed} == {
+        "50": "held_out", "60": "conflict", "61": "conflict", "62": "unsafe_over_safe",
+    }  # fmt: skip
+    assert listed[0]["excerpt"] == "Question 60? | One. | Other."
+
+
+def test_pairs_that_cannot_be_measured_on_are_counted_and_listed_as_the_stage_will(told):
+    held_out = [pair(100), pair(101, chosen="x" * 200), pair(102, chosen=" "), pair(103, latest=False)]
+    run_dir = told(REWARD, held_out=held_out)
+    found = check.run(run_dir)["stages"]["reward_model"]
+    assert found["held_out"] == 1
+    assert found["dropped"] == {"held_out_too_long": 1, "held_out_empty": 1, "held_out_earlier_snapshot": 1}
+    assert sorted(dropped(run_dir)) == sorted(("reward_model", reason) for reason in found["dropped"])
+
+
+def test_prompts_that_are_held_out_are_counted_once_with_what_earlier_rounds_said_to_them(told):
+    twin = candidate("p9", "Held out?")
+    held_out = [{"id": twin["prompt_id"], "messages": twin["messages"]}]
+    gone = [candidate("old", "Gone?", index) for index in range(3)]
+    run_dir = told(REWARD + SAMPLED, held_out_prompts=held_out, pool=[], held_out_pool=[twin, *gone])
+    assert check.run(run_dir)["stages"]["rejection_sampling"] == {"rows": 6, "dropped": {"held_out": 2}}
+    listed = {row["prompt_id"]: row["excerpt"] for row in read_json_lines(run_dir / "dropped.jsonl")}
+    assert listed == {
+        "p9": "Held out? (1 candidates of earlier rounds)", "old": "Gone? (3 candidates of earlier rounds)",
+    }  # fmt: skip
+
+
+def test_sft_has_at_most_the_prompts_of_this_round_and_those_that_only_earlier_ones_had(told):
+    again = "Why is the sky blue, question 0?"
+    pool = [candidate("p0", again), candidate("x", "Earlier?"), candidate("x", "Earlier?", 1), candidate("y", "Other?")]
+    found = check.run(told(REWARD + SAMPLED, pool=pool))["stages"]["sft"]
+    assert (found["rows"], found["at_most"]) == (6 + 2, True)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ('[harness]\ntasks = ["evryday"]\n', 'There is no harness task "evryday". Known here: '),
+        ('[harness]\ntext = "/gone.txt"\n', "The text for perplexity, /gone.txt, cannot be read"),
+    ],
+)
+def test_what_the_harness_cannot_read_is_a_problem_of_the_recipe_before_the_round(told, section, words):
+    ((form_field, message),) = refused(told(DPO + section))
+    assert form_field == "recipe"
+    assert message.startswith(words)
+
+
+def test_qlora_without_a_library_that_runs_here_is_a_problem_of_the_recipe(told, monkeypatch):
+    def broken():
+        raise RunDirError("bitsandbytes does not run on this machine.")
+
+    monkeypatch.setattr("training.pipeline.quantised.check_bitsandbytes", broken)
+    qlora = DPO.replace('"full"', '"qlora"')
+    assert refused(told(qlora)) == [("recipe", "bitsandbytes does not run on this machine.")]
 
 
 def test_too_few_pairs_are_a_problem_of_the_snapshot_for_each_stage_that_lacks_them(told):
@@ -132,10 +230,30 @@ def test_too_few_pairs_are_a_problem_of_the_snapshot_for_each_stage_that_lacks_t
     assert problems == [
         (
             "snapshot",
-            "DPO needs at least 4 pairs and has 3 (1 weaker_than_least_strength left out). Collect more judgments or "
+            "DPO needs at least 4 pairs and has 3 (1 weaker than least strength left out). Collect more judgments or "
             "choose another snapshot, or lower least_rows in the recipe.",
         )
     ]
+
+
+def test_pairs_that_no_person_judged_are_told_of_with_what_lets_them_in(told):
+    ((form_field, message),) = refused(
+        told(REWARD, train=[], undecided=[undecided(n, "not_judged_by_people") for n in range(5)])
+    )
+    assert form_field == "snapshot"
+    assert message.startswith("The reward model needs at least 4 pairs and has 0 (5 not judged by people left out). ")
+    assert 'let simulated and model judges count too by the change reward_model.judges = "all"' in message
+
+
+@pytest.mark.parametrize(("max_tokens", "finished_only"), [(64, True), (10, True), (10, False)])
+def test_completions_that_pile_up_at_the_sampling_limit_are_warned_of(told, max_tokens, finished_only):
+    # Of 22 completions 16 have far more than ten tokens, and none as many as 64.
+    section = SAMPLED.replace("max_tokens = 64", f"max_tokens = {max_tokens}\nfinished_only = {finished_only}".lower())
+    long = [pair(n, chosen=f"{n} many different words", rejected=f"{n} {'more ' * 5}") for n in range(8)]
+    found = check.run(told(REWARD + section, train=long))
+    warned = [each for each in found["warnings"] if each.startswith(f"Most completions are cut off at {max_tokens}")]
+    assert len(warned) == (max_tokens == 10)
+    assert all(("finished_only" in each) == finished_only for each in warned)
 
 
 def test_without_held_out_pairs_the_reward_model_is_warned_of(told):
@@ -202,7 +320,15 @@ def test_demonstrations_are_counted_and_what_answers_an_eval_prompt_is_listed_by
 
 def test_a_stage_of_less_than_one_step_is_warned_of(told):
     warnings = check.run(told(REWARD.replace("batch = 8", "batch = 512")))["warnings"]
-    assert any("has 12 rows, and a step takes 512: an epoch is one step" in warning for warning in warnings)
+    assert (
+        "The reward model has 12 rows, and a step takes 512: an epoch is one step, 2 steps in all, too few to warm up. "
+        "Collect more, lower batch or raise epochs in the recipe."
+    ) in warnings
+
+
+def test_a_stage_of_enough_steps_is_not_warned_of(told):
+    # 12 rows in batches of 8, eight times over: 16 steps.
+    assert check.run(told(REWARD.replace("epochs = 2", "epochs = 8")))["warnings"] == []
 
 
 def test_prompts_that_leave_no_room_to_answer_are_counted_and_all_of_them_are_a_problem(told):
@@ -222,6 +348,16 @@ def test_a_policy_that_no_memory_here_can_train_is_a_problem_of_the_recipe(told,
     problems = refused(told(REWARD))
     assert problems[0][0] == "recipe"
     assert 'with method "full" needs' in problems[0][1]
+
+
+def test_rows_that_no_memory_here_holds_together_are_a_problem_that_says_what_to_lower(told, monkeypatch):
+    run_dir = told(DPO.replace("[dpo]", "[dpo]\nmicro_batch = 4"))
+    needed = check.run(run_dir)["memory_bytes"]
+    monkeypatch.setattr("training.pipeline.memory.device_bytes", lambda: needed - 1)
+    ((form_field, message),) = refused(run_dir)
+    assert form_field == "recipe"
+    assert message.startswith(f'DPO with method "full" needs about {needed / 1e9:.1f} GB')
+    assert "Lower micro_batch or max_length" in message
 
 
 def test_a_histogram_has_bars_of_one_round_width():

@@ -9,7 +9,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from sampling.engine.run_dir import RunDirError, read_metrics
+from tests.tiny_models import save_tiny_policy
 from tests.training.pipeline.runs import pair, read_lines, stage_dir, write_lines
+from tests.training.pipeline.stages import curve, weights_hash
 from training.pipeline import dpo
 from training.pipeline.preferences import read_pairs
 from training.pipeline.reference_cache import ReferenceCache
@@ -212,3 +214,72 @@ def test_other_weights_are_another_reference(tmp_path, policy):
     result = dpo.run(stage_dir(tmp_path / "second", "dpo", inputs=inputs | moved))
     assert not result.reference_cached
     assert result.first_loss == pytest.approx(math.log(2), abs=1e-4)
+
+
+def caches_of(tmp_path, policy):
+    return {"policy": policy, "pairs_train": pairs_file(tmp_path), "caches": tmp_path / "caches"}
+
+
+def spoil_reference(tmp_path, by=0.5):
+    """Have the kept sums be off, as those of a model of another scale would be."""
+    for path in (tmp_path / "caches" / "reference").glob("*/*.jsonl"):
+        write_lines(path, [row | {"score": row["score"] - by} for row in read_lines(path)])
+
+
+@pytest.mark.parametrize("changes", [{}, {"nll_weight": 0.2}, {"loss": "ipo", "beta": 0.5}])
+def test_a_kept_reference_that_is_not_the_start_of_the_stage_is_thrown_away_and_computed_again(
+    tmp_path, policy, in_32_bits, capsys, changes
+):
+    inputs = caches_of(tmp_path, policy)
+    whole_dir = stage_dir(tmp_path / "whole", "dpo", inputs=inputs, **changes)
+    whole = dpo.run(whole_dir)
+    spoil_reference(tmp_path)
+    run_dir = stage_dir(tmp_path / "spoiled", "dpo", inputs=inputs, **changes)
+    result = dpo.run(run_dir)
+    assert "What was known of the reference is thrown away and computed again" in capsys.readouterr().out
+    assert (result.reference_cached, result.first_loss) == (False, whole.first_loss)
+    assert curve(run_dir) == curve(whole_dir)
+    assert weights_hash(run_dir) == weights_hash(whole_dir)
+    assert dpo.run(stage_dir(tmp_path / "after", "dpo", inputs=inputs, **changes)).reference_cached
+
+
+def test_a_reference_that_was_computed_just_now_is_believed_and_the_log_says_what_is_wrong(tmp_path, policy, capsys):
+    # With a dropout in its attention a policy computes otherwise while it trains.
+    other = save_tiny_policy(tmp_path / "dropping", attention_dropout=0.5)
+    result = dpo.run(dpo_dir(tmp_path, other, beta=1.0))
+    assert result.steps == 2
+    assert "is there a dropout in its config?" in capsys.readouterr().out
+    dpo.run(stage_dir(tmp_path / "without", "dpo", inputs={"policy": policy, "pairs_train": pairs_file(tmp_path)}))
+    assert "dropout" not in capsys.readouterr().out
+
+
+def test_a_policy_that_is_never_its_reference_in_training_begins_anew_once(tmp_path, capsys):
+    inputs = caches_of(tmp_path, save_tiny_policy(tmp_path / "dropping", attention_dropout=0.5))
+    dpo.run(stage_dir(tmp_path / "first", "dpo", inputs=inputs, beta=1.0))
+    capsys.readouterr()
+    result = dpo.run(stage_dir(tmp_path / "second", "dpo", inputs=inputs, beta=1.0))
+    assert (result.steps, result.reference_cached) == (2, False)
+    log = capsys.readouterr().out
+    assert log.count("begins again from its start") == log.count("is there a dropout in its config?") == 1
+
+
+def test_a_stage_that_is_trained_already_asks_nothing_of_a_reference(tmp_path, policy):
+    run_dir = stage_dir(tmp_path / "dpo", "dpo", inputs=caches_of(tmp_path, policy))
+    assert dpo.run(run_dir).reference_cached is False
+    assert dpo.run(run_dir).reference_cached is None
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora"])
+def test_adapters_drop_what_the_recipe_says_and_the_first_loss_is_ln_2_all_the_same(tmp_path, policy, method):
+    told = {"method": method, "lora_rank": 4, "epochs": 2, "learning_rate": 2e-2}
+    run_dirs = [
+        dpo_dir(tmp_path / name, policy, lora_dropout=dropout, **told)
+        for name, dropout in (("with", 0.5), ("without", 0.0))
+        if (tmp_path / name).mkdir() is None
+    ]
+    with_dropout, without = (dpo.run(run_dir) for run_dir in run_dirs)
+    assert with_dropout.first_loss == pytest.approx(math.log(2), abs=1e-4)
+    assert with_dropout.first_loss == without.first_loss
+    # From the second step on, when the adapters add something, it shows.
+    dropped, whole = ([row["loss"] for row in read_metrics(run_dir)][1:] for run_dir in run_dirs)
+    assert all(one != other for one, other in zip(dropped, whole, strict=True))

@@ -73,7 +73,9 @@ def test_a_worse_policy_loses_every_prompt(tmp_path):
 
 def test_the_same_texts_are_ties_and_a_tie_is_half_a_win(tmp_path):
     result = evaluate.run(a_run(tmp_path), generate=answers_of(new=GOOD, old=GOOD))
-    assert (result.win_rate, result.win_rate_low, result.win_rate_high) == (0.5, 0.5, 0.5)
+    # Ties alone: 3.84146 / (6 + 3.84146) / 2 = 0.195167 on either side of one half.
+    assert (result.win_rate, result.win_rate_low) == (0.5, pytest.approx(0.5 - 0.195167, abs=1e-5))
+    assert result.win_rate_high == pytest.approx(0.5 + 0.195167, abs=1e-5)
     assert (result.wins, result.ties, result.losses) == (0, 6, 0)
     assert result.length_controlled_win_rate == 0.5
 
@@ -141,6 +143,35 @@ def test_a_base_that_is_the_old_policy_is_sampled_and_met_once(tmp_path):
     assert result.mean_tokens_base == result.mean_tokens_old == len(CUT.split())
 
 
+def test_the_newest_published_policy_is_met_too_where_it_is_neither_the_old_one_nor_the_base(tmp_path):
+    inputs = {"policy_base": tmp_path / "base", "policy_published": tmp_path / "published"}
+    run_dir = a_run(tmp_path, inputs=inputs, names=NAMES | {"published": "r0-dpo"})
+    engine = answers_of(new=GOOD, old=CUT, base=CUT, published=GOOD)
+    result = evaluate.run(run_dir, generate=engine)
+    assert sampled(engine) == ["new", "old", "base", "published"]
+    assert [(each.opponent, each.name, each.win_rate) for each in result.matches] == [
+        ("old", "r1-dpo", 1.0),
+        ("base", "first", 1.0),
+        ("published", "r0-dpo", 0.5),
+    ]
+    assert result.published_is == "published"
+    assert {row["name_opponent"] for row in read_lines(run_dir / "judged.jsonl")} == {"r1-dpo", "first", "r0-dpo"}
+
+
+@pytest.mark.parametrize("which", ["old", "base"])
+def test_a_published_policy_that_is_met_already_is_not_met_twice(tmp_path, which):
+    inputs = {"policy_base": tmp_path / "base", "policy_published": tmp_path / which}
+    engine = answers_of(new=GOOD, old=CUT, base=CUT)
+    result = evaluate.run(a_run(tmp_path, inputs=inputs), generate=engine)
+    assert sampled(engine) == ["new", "old", "base"]
+    assert [each.opponent for each in result.matches] == ["old", "base"]
+    assert result.published_is == which
+
+
+def test_who_was_told_of_no_published_policy_takes_the_old_one_for_it(tmp_path):
+    assert evaluate.run(a_run(tmp_path), generate=answers_of(new=GOOD, old=CUT)).published_is == "old"
+
+
 def test_what_one_round_sampled_the_next_does_not_sample_again(tmp_path):
     policies = {which: save_tiny_policy(tmp_path / which, seed=i) for i, which in enumerate(("base", "r1", "r2"))}
     caches, texts = tmp_path / "caches", {"base": CUT, "r1": CUT, "r2": GOOD}
@@ -191,7 +222,8 @@ def test_the_reward_model_that_selected_nothing_is_heard_unasked_and_the_selecto
 def test_a_selector_that_must_judge_alone_is_marked(tmp_path, reward):
     run_dir = a_run(tmp_path, judges=["reward_model"], inputs={"reward_selector": reward})
     result = evaluate.run(run_dir, generate=answers_of(new=GOOD, old=CUT))
-    assert [(each.judge, each.independent) for each in result.matches] == [("reward_model", False)]
+    (only,) = result.matches
+    assert (only.judge, only.independent, only.independence) == ("reward_model", False, "selected")
 
 
 def test_the_selectors_opinion_stands_in_where_no_other_reward_model_is(tmp_path, reward):
@@ -239,8 +271,15 @@ def test_a_policy_as_judge_is_asked_once_for_all_opponents(tmp_path):
 def test_a_policy_that_takes_part_is_no_independent_judge(tmp_path):
     run_dir = a_run(tmp_path, judges=["model"], judge_policy="r1-dpo", inputs={"judge_policy": tmp_path / "old"})
     result = evaluate.run(run_dir, generate=FakeEngine(lambda model, prompt_id, index: (model[-3:], "stop")))
-    assert not result.matches[0].independent
+    assert (result.matches[0].independent, result.matches[0].independence) == (False, "takes_part")
     assert (result.ties, result.matches[0].unparsable) == (6, 6)
+
+
+def test_a_policy_that_is_the_published_one_takes_part(tmp_path):
+    inputs = {"judge_policy": tmp_path / "critic", "policy_published": tmp_path / "critic"}
+    run_dir = a_run(tmp_path, judges=["model"], judge_policy="r0-dpo", inputs=inputs)
+    result = evaluate.run(run_dir, generate=FakeEngine(lambda model, prompt_id, index: (model[-3:], "stop")))
+    assert {each.independence for each in result.matches} == {"takes_part"}
 
 
 def test_a_judge_that_was_not_given_is_an_error_with_the_remedy(tmp_path):
@@ -295,7 +334,7 @@ def test_the_result_is_plain_json_with_every_promised_key(tmp_path):
     result = dataclasses.asdict(evaluate.run(a_run(tmp_path), generate=answers_of(new=GOOD, old=CUT)))
     assert json.loads(json.dumps(result)) == result
     assert {
-        "opponent", "name", "judge", "independent", "win_rate", "low", "high", "wins", "ties", "losses",
+        "opponent", "name", "judge", "independent", "independence", "win_rate", "low", "high", "wins", "ties", "losses",
         "length_controlled_win_rate", "length_controlled_low", "length_controlled_high", "mean_tokens_new",
         "mean_tokens_opponent",
     } <= set(result["matches"][0])  # fmt: skip
@@ -336,3 +375,9 @@ def test_how_far_the_policy_moved_is_measured_on_its_own_completions(tmp_path, i
 def test_a_divergence_that_cannot_be_measured_is_null_and_fails_nothing(tmp_path):
     result = evaluate.run(a_run(tmp_path), generate=answers_of(new=GOOD, old=CUT))
     assert (result.kl_to_old, result.kl_completions) == (None, 0)
+
+
+def test_how_the_completions_were_drawn_is_told_beside_the_divergence(tmp_path):
+    run_dir = a_run(tmp_path, temperature=0.7, top_p=0.9)
+    result = evaluate.run(run_dir, generate=answers_of(new=GOOD, old=CUT))
+    assert (result.kl_temperature, result.kl_top_p) == (0.7, 0.9)

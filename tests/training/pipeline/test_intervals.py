@@ -3,7 +3,7 @@
 import pytest
 
 from training.pipeline import intervals
-from training.pipeline.intervals import clustered_mean, clustered_share, wilson
+from training.pipeline.intervals import clustered_share, wilson
 
 
 def test_wilsons_interval_of_eight_in_ten():
@@ -24,43 +24,20 @@ def test_wilsons_interval_of_all_does_not_reach_below_what_was_seen_and_stays_un
 
 def test_nothing_tried_has_no_interval():
     assert wilson(0, 0) is None
-    assert clustered_mean([], resamples=100, seed=1) is None
     assert clustered_share([], resamples=100, seed=1) is None
     assert clustered_share([[], []], resamples=100, seed=1) is None
 
 
-def test_a_cluster_counts_once_however_large_it_is():
-    # Means of the clusters 1 and 0; over all four verdicts it would be 0.75.
-    assert clustered_mean([[1.0, 1.0, 1.0], [0.0]], resamples=100, seed=1).value == 0.5
-
-
-def test_two_opposite_clusters_leave_everything_open():
-    # Two draws of two: mean 0 with chance 1/4, 1/2 with chance 1/2, 1 with chance 1/4; the tails are 2.5 %.
-    interval = clustered_mean([[1.0], [0.0]], resamples=1000, seed=1)
-    assert (interval.low, interval.high) == (0.0, 1.0)
-
-
-def test_clusters_that_all_say_the_same_leave_nothing_open():
-    interval = clustered_mean([[0.5, 0.5]] * 7, resamples=100, seed=1)
-    assert (interval.value, interval.low, interval.high) == (0.5, 0.5, 0.5)
-
-
 def test_the_interval_of_many_clusters_is_near_the_normal_one():
     # 60 of 100 clusters won: 0.6 -+ 1.96 * sqrt(0.6 * 0.4 / 100) = 0.6 -+ 0.096.
-    interval = clustered_mean([[1.0]] * 60 + [[0.0]] * 40, resamples=10_000, seed=1)
+    interval = clustered_share([[1.0]] * 60 + [[0.0]] * 40, resamples=10_000, seed=1)
     assert interval.low == pytest.approx(0.504, abs=0.011)
     assert interval.high == pytest.approx(0.696, abs=0.011)
 
 
-def test_repeating_the_verdicts_of_each_prompt_narrows_nothing():
-    once = clustered_mean([[1.0]] * 30 + [[0.0]] * 20, resamples=1000, seed=1)
-    ten_times = clustered_mean([[1.0] * 10] * 30 + [[0.0] * 10] * 20, resamples=1000, seed=1)
-    assert once == ten_times
-
-
 def test_the_same_seed_draws_the_same():
     clusters = [[float(i % 3 > 0)] for i in range(40)]
-    first, again, other = (clustered_mean(clusters, resamples=50, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (clustered_share(clusters, resamples=50, seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert first != other
 

@@ -18,20 +18,42 @@ def meeting(prompt_id, index=0, *, opponent="old", tokens=(1, 1)):
 
 
 def opinion(meetings, verdicts, **more):
-    return Opinion("simulated", True, meetings, verdicts, **more)
+    return Opinion("simulated", "independent", meetings, verdicts, **more)
 
 
 def test_a_prompt_counts_once_however_many_completions_it_has():
     # Prompt a: three wins; prompt b: one loss. (1 + 0) / 2, not 3 / 4.
     meetings = [meeting("a", 0), meeting("a", 1), meeting("a", 2), meeting("b", 0)]
-    assert win_rate(opinion(meetings, [1.0, 1.0, 1.0, 0.0]), resamples=100, seed=1).value == 0.5
+    assert win_rate(opinion(meetings, [1.0, 1.0, 1.0, 0.0])).value == 0.5
 
 
 def test_two_prompts_won_are_no_certainty():
     # Wilson, two of two: the lower end is 1 / (1 + 3.84146 / 2) = 0.342372.
-    interval = win_rate(opinion([meeting("a"), meeting("b")], [1.0, 1.0]), resamples=100, seed=1)
+    interval = win_rate(opinion([meeting("a"), meeting("b")], [1.0, 1.0]))
     assert (interval.value, interval.high) == (1.0, 1.0)
     assert interval.low == pytest.approx(0.342372, abs=1e-5)
+
+
+def test_four_wins_among_many_ties_are_no_certainty_with_and_without_control_of_lengths():
+    meetings = [meeting(str(i), tokens=(10 + i % 3, 10)) for i in range(100)]
+    match = match_of(opinion(meetings, [1.0] * 4 + [0.5] * 96), "old", name="x", resamples=200, seed=1)
+    assert match.low < 0.5 < match.win_rate == 0.52
+    assert match.length_controlled_low < 0.5
+
+
+def test_repeating_the_verdicts_of_each_prompt_narrows_nothing():
+    once, ten_times = (
+        win_rate(opinion([meeting(str(i), n) for i in range(50) for n in range(count)], verdicts))
+        for count, verdicts in ((1, [1.0] * 30 + [0.0] * 20), (10, [1.0] * 300 + [0.0] * 200))
+    )
+    assert once == ten_times
+
+
+def test_why_a_judge_is_not_believed_stands_beside_its_figures():
+    for independence, is_independent in (("independent", True), ("selected", False), ("takes_part", False)):
+        judged = Opinion("model", independence, [meeting("a")], [1.0])
+        match = match_of(judged, "old", name="x", resamples=100, seed=1)
+        assert (match.independence, match.independent) == (independence, is_independent)
 
 
 def test_opponents_are_counted_apart():

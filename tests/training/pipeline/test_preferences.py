@@ -75,14 +75,14 @@ def test_a_pair_that_just_fits_is_kept(tmp_path):
 
 def test_held_out_pairs_are_measured_on_however_weak_and_many_they_are(tmp_path):
     pairs = pairs_of(tmp_path, *[pair(1, chosen=f"a{i}", strength="negligibly_better") for i in range(6)])
-    assert len(select_held_out(pairs, 100, letters).pairs) == 6
+    assert len(select_held_out(pairs, recipe(least_strength="better"), letters).pairs) == 6
 
 
 def test_too_few_pairs_are_refused_with_the_count_the_reasons_and_the_remedy():
     with pytest.raises(RunDirError) as caught:
         refuse_too_few(12, 16, what="pairs", stage="DPO", dropped={"too_long": 3}, path="june.jsonl")
     assert str(caught.value) == (
-        "june.jsonl has 12 usable pairs (3 too_long left out); DPO needs at least 16. Collect more judgments, "
+        "june.jsonl has 12 usable pairs (3 too long left out); DPO needs at least 16. Collect more judgments, "
         "choose another snapshot, or lower least_rows in the recipe."
     )
 
@@ -149,8 +149,15 @@ def test_ties_come_after_the_weakest_preference_and_never_with_one_order_alone(t
 
 
 def test_no_tie_is_measured_on(tmp_path):
-    selection = select_held_out(pairs_of(tmp_path, tie(1, "a", "b"), pair(2)), 100, letters)
+    selection = select_held_out(pairs_of(tmp_path, tie(1, "a", "b"), pair(2)), recipe(), letters)
     assert (len(selection.pairs), selection.dropped) == (1, {"tie": 1})
+
+
+def test_it_is_measured_on_the_snapshots_that_are_learned_from(tmp_path):
+    pairs = pairs_of(tmp_path, pair(1, latest=False), pair(2))
+    latest = select_held_out(pairs, recipe(snapshots="latest"), letters)
+    assert ([each.prompt_id for each in latest.pairs], latest.dropped) == (["2"], {"earlier_snapshot": 1})
+    assert len(select_held_out(pairs, recipe(snapshots="all"), letters).pairs) == 2
 
 
 def test_a_reward_model_has_no_use_for_a_tie(tmp_path):

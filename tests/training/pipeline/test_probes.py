@@ -17,7 +17,7 @@ from training.pipeline.probes import (
     steps_to_probe,
 )
 from training.pipeline.trainers import Stage, load_tokenizer
-from training.recipe import Sft
+from training.recipe import RecipeError, Sft
 
 ASKED = {"probes": 2, "probe_prompts": 3, "probe_tokens": 5}
 
@@ -34,6 +34,20 @@ def asked(tmp_path, policy):
     row = [*user("One?"), {"role": "assistant", "content": "yes"}]
     trainer = sft.make_trainer(stage, Sft.parse(stage.told, source="the test"), tokenizer, [row] * 4)
     return Policy(trainer, tokenizer, prompts=[user("One?"), user("And another one, longer?"), user("2")], tokens=8)
+
+
+def test_prompts_that_leave_no_room_for_an_answer_are_not_asked_and_the_log_says_so(tmp_path, policy, capsys):
+    # The tiny policy takes 512 tokens: with 512 to answer there is no room for a prompt.
+    run_dir = training_dir(tmp_path, "sft", policy, probes=2, probe_tokens=512)
+    PROGRAMS["sft"].run(run_dir)
+    assert not (run_dir / "probes.jsonl").exists()
+    assert "None of the probe prompts leaves room for an answer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("changes", [{"probe_prompts": 17}, {"probe_tokens": 513}])
+def test_more_probes_than_anybody_reads_are_refused(tmp_path, policy, changes):
+    with pytest.raises(RecipeError, match=f"{next(iter(changes))}.*must be at most"):
+        training_dir(tmp_path, "sft", policy, **changes)
 
 
 def test_probes_are_spread_over_the_stage_and_one_is_at_its_end():

@@ -68,6 +68,22 @@ def test_a_version_that_always_wins_has_a_finite_rating():
     assert by_name(ratings)["r2"] < 2 * POINTS * np.log(20.5 / 0.5)
 
 
+@pytest.mark.parametrize("verdict", [0.0, 0.5, 1.0])
+def test_what_is_unanimous_is_not_certain(verdict):
+    rows = [row(new, other, verdict, f"p{i}") for new, other in (("r1", "base"), ("r2", "r1")) for i in range(20)]
+    for each in rated(rows, resamples=300):
+        if each.name != "base":
+            assert each.low + 10 < each.rating < each.high - 10
+
+
+def test_more_prompts_make_a_rating_more_certain():
+    def width(prompts):
+        ratings = rated(drawn({"base": 0.0, "r1": 100.0, "r2": 200.0}, prompts=prompts), resamples=300)
+        return ratings[0].high - ratings[0].low
+
+    assert width(400) < 0.7 * width(100)
+
+
 def test_two_versions_have_no_ratings():
     assert rated([row("r1", "base", 1.0)]) is None
     assert rated([]) is None

@@ -1,5 +1,6 @@
 """Log-probabilities of a reference, kept by content."""
 
+import json
 import shutil
 
 import pytest
@@ -63,8 +64,8 @@ def test_without_a_directory_nothing_is_remembered(tmp_path):
     keys = cache.keys(ROWS, batch=4)
     cache.add({keys[0]: (-1.0, -2.0)})
     assert cache.get(keys[0]) is None
-    assert cache.computed == 1
     assert cache.batches_to_compute(keys, batch=4) == [[0, 1, 2, 3], [4, 5]]
+    assert (cache.asked, cache.unknown) == (6, 6)
 
 
 @pytest.fixture
@@ -89,3 +90,31 @@ def test_another_precision_is_another_reference(policy, numbers):
 def test_nothing_is_kept_of_a_model_of_a_hub_whose_weights_may_change(policy, numbers):
     assert directory_of("/caches", "some/model", numbers) is None
     assert directory_of(None, str(policy), numbers) is None
+
+
+def test_another_config_or_library_is_another_reference_and_how_it_generates_is_no_matter(
+    tmp_path, policy, numbers, monkeypatch
+):
+    copy = shutil.copytree(policy, tmp_path / "copy")
+    directory = directory_of("/caches", str(copy), numbers)
+    (copy / "generation_config.json").write_text('{"temperature": 0.3}')
+    assert directory_of("/caches", str(copy), numbers) == directory
+    with monkeypatch.context() as patch:
+        patch.setattr("training.pipeline.resuming.metadata.version", lambda name: "9")
+        assert directory_of("/caches", str(copy), numbers) != directory
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1e-3}))
+    assert directory_of("/caches", str(copy), numbers) != directory
+
+
+def test_whether_all_was_known_is_not_said_of_a_reference_that_nobody_asked(tmp_path):
+    filled(tmp_path, by_batch=False)
+    cache = ReferenceCache(tmp_path, by_batch=False)
+    assert cache.cached is None
+    keys = cache.keys(ROWS, batch=2)
+    cache.batches_to_compute(keys, batch=2)
+    assert cache.cached is True
+    cache.forget()
+    assert cache.batches_to_compute(keys, batch=2) == [[0, 1], [2, 3], [4, 5]]
+    cache.add(dict.fromkeys(keys, (-1.0, -2.0)))
+    assert cache.cached is False

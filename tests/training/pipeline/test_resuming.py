@@ -121,13 +121,43 @@ def test_an_adapter_that_was_put_back_to_its_start_is_refused(interrupted, monke
     assert PROGRAMS["dpo"].run(run_dir).resumed_at is None
 
 
-def test_a_loss_that_does_not_go_on_where_it_was_is_refused(interrupted):
-    run_dir = interrupted()
-    rows = read_metrics(run_dir)
-    rows[-1]["loss"] += 0.01  # step 5, which was logged beyond the checkpoint of step 4
-    write_lines(run_dir / "metrics.jsonl", rows)
-    with pytest.raises(RunDirError, match=r"step 5 has a loss of .* and had one of"):
-        PROGRAMS["sft"].run(run_dir)
+def logged_otherwise(run_dir, step):
+    """Have the attempt before have logged another loss at this step, as another processor would."""
+    write_lines(
+        run_dir / "metrics.jsonl",
+        [row | {"loss": row["loss"] + (0.01 if row["step"] == step else 0)} for row in read_metrics(run_dir)],
+    )
+
+
+@pytest.mark.parametrize(("kind", "method"), [("sft", "lora"), ("reward_model", "full"), ("dpo", "lora")])
+def test_a_stage_whose_loss_does_not_go_on_where_it_was_begins_anew_and_says_so(
+    tmp_path, policy, interrupted, capsys, kind, method
+):
+    changes = METHODS[method] | {"probes": 2, "probe_prompts": 2, "probe_tokens": 4}
+    whole_dir = training_dir(tmp_path / "whole", kind, policy, **changes)
+    whole = PROGRAMS[kind].run(whole_dir)
+    run_dir = interrupted(kind, **changes)
+    logged_otherwise(run_dir, 5)  # beyond the checkpoint of step 4
+    result = PROGRAMS[kind].run(run_dir)
+    assert re.search(r"step 5 has a loss of .* and had one of .* begins again from its start", capsys.readouterr().out)
+    assert (result.resumed_at, result.first_loss, result.final_loss) == (None, whole.first_loss, whole.final_loss)
+    assert curve(run_dir) == curve(whole_dir)
+    assert weights_hash(run_dir) == weights_hash(whole_dir)
+    assert read_progress(run_dir).get("begun_at", 0) == 0
+    if (whole_dir / "probes.jsonl").exists():
+        assert probes(run_dir) == probes(whole_dir)
+
+
+def test_only_the_first_step_after_the_checkpoint_is_compared(interrupted):
+    run_dir = interrupted(step=3)
+    logged_otherwise(run_dir, 2)
+    assert PROGRAMS["sft"].run(run_dir).resumed_at == 2
+    before = {"loss": 0.5}
+    callback = resuming.Continuity(SimpleNamespace(step=4), expected={5: 0.5, 6: 0.5})
+    callback.on_log(None, SimpleNamespace(global_step=5), None, logs=before)
+    callback.on_log(None, SimpleNamespace(global_step=6), None, logs={"loss": 0.6})
+    with pytest.raises(resuming.BeginAnew):
+        callback.on_log(None, SimpleNamespace(global_step=5), None, logs={"loss": 0.6})
 
 
 @pytest.mark.parametrize("tear", ["no mark", "cut", "gone"])
@@ -159,7 +189,7 @@ def test_without_a_whole_checkpoint_a_stage_starts_anew(tmp_path, policy, interr
     assert curve(run_dir) == curve(whole_dir)
 
 
-@pytest.mark.parametrize("changed", ["recipe", "seed", "rows", "policy", "code"])
+@pytest.mark.parametrize("changed", ["recipe", "seed", "rows", "policy", "code", "sources", "device", "precision"])
 def test_a_stage_that_is_told_something_else_starts_anew_and_says_so(interrupted, policy, changed, monkeypatch, capsys):
     run_dir = interrupted()
     told = read_stage(run_dir)
@@ -178,6 +208,15 @@ def test_a_stage_that_is_told_something_else_starts_anew_and_says_so(interrupted
             told["inputs"]["policy"] = str(other)
         case "code":
             monkeypatch.setattr("training.pipeline.provenance.code", lambda: {"version": "9", "commit": None})
+        case "sources":  # in a working tree, without a commit
+            (run_dir.parent / "training" / "pipeline").mkdir(parents=True)
+            (run_dir.parent / "training" / "pipeline" / "sft.py").write_text("changed = True")
+            monkeypatch.setattr(resuming, "PROJECT", run_dir.parent)
+        case "device":
+            monkeypatch.setattr("training.pipeline.provenance.processor", lambda: "Another CPU @ 3 GHz")
+        case "precision":
+            can = resuming.can_bf16()
+            monkeypatch.setattr(resuming, "can_bf16", lambda: not can)
     write_stage(run_dir, told)
     result = PROGRAMS["sft"].run(run_dir)
     assert result.resumed_at is None
@@ -333,3 +372,11 @@ def _numpy_state():
     import numpy as np
 
     return [np._core.multiarray._reconstruct, np.ndarray, np.dtype, type(np.dtype(np.uint32))]
+
+
+def test_weights_may_be_read_by_whoever_may_read_any_new_file(tmp_path):
+    (tmp_path / "config.json").touch()
+    (tmp_path / "model.safetensors").touch(mode=0o600)
+    resuming.let_others_read(tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "config.json").stat().st_mode
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import weakref
 
 import pytest
 import torch
@@ -217,7 +218,7 @@ def test_trl_trains_on_every_pair_that_was_selected_the_longest_too(tmp_path, po
     assert (result.pairs_train, result.dropped) == (16, {})
 
 
-def killed(*args):
+def killed(*args, **kwargs):
     raise KeyboardInterrupt
 
 
@@ -233,6 +234,36 @@ def test_a_stage_that_was_killed_while_it_measured_is_not_trained_again(tmp_path
     assert (run_dir / "checkpoint" / "model.safetensors").stat().st_mtime_ns == saved
     assert (result.pairs_eval, result.steps) == (10, 2)
     assert result.first_loss > 0
+
+
+def test_nothing_of_the_training_is_in_memory_while_it_is_measured(tmp_path, policy, monkeypatch):
+    made, alive = [], []
+    make_trainer, measure = reward_model.make_trainer, reward_model.measure
+
+    def making(*args):
+        trainer = make_trainer(*args)
+        made.extend([weakref.ref(trainer), weakref.ref(trainer.model)])
+        return trainer
+
+    def measuring(*args, **kwargs):
+        alive.extend(each() for each in made)
+        return measure(*args, **kwargs)
+
+    monkeypatch.setattr(reward_model, "make_trainer", making)
+    monkeypatch.setattr(reward_model, "measure", measuring)
+    reward_model.run(reward_dir(tmp_path, policy))
+    assert alive == [None, None]
+
+
+@pytest.mark.parametrize(("micro_batch", "texts"), [(2, 4), (0, 8)])
+def test_as_many_texts_are_measured_together_as_were_trained_on(tmp_path, policy, monkeypatch, micro_batch, texts):
+    monkeypatch.setattr("training.pipeline.memory.micro_batch_of", lambda *args, **kwargs: 4)
+    seen, score = [], Scorer.score
+    monkeypatch.setattr(
+        Scorer, "score", lambda self, *args, **kwargs: seen.append(self.micro_batch) or score(self, *args, **kwargs)
+    )
+    reward_model.run(reward_dir(tmp_path, policy, micro_batch=micro_batch))
+    assert seen == [texts]
 
 
 def test_of_several_processes_only_the_main_one_measures(tmp_path, policy, monkeypatch):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sampling.engine.run_dir import RunDirError
-from training.pipeline.schedule import largest_divisor, schedule_of
+from training.pipeline.schedule import largest_divisor, schedule_of, warning_of
 from training.recipe import Dpo
 
 # OLM and Llama 2: 512 pairs a batch, two epochs of DPO, warm-up 3 % of the steps and at least 5.
@@ -33,9 +33,19 @@ def test_the_warm_up_is_never_below_five_steps():
     assert schedule_of(changed(epochs=1), 167 * 512).warmup_steps == 6
 
 
-@pytest.mark.parametrize(("steps", "warm_up"), [(7, 5), (6, 5), (5, 2), (4, 2), (2, 1), (1, 0)])
-def test_a_run_that_is_no_longer_than_its_warm_up_warms_up_for_half_of_it(steps, warm_up):
+@pytest.mark.parametrize(("steps", "warm_up"), [(7, 5), (6, 5), (5, 0), (4, 0), (2, 0), (1, 0)])
+def test_a_run_that_is_no_longer_than_its_warm_up_has_none_for_its_first_step_would_be_lost(steps, warm_up):
     assert schedule_of(changed(epochs=1, batch=8), steps * 8).warmup_steps == warm_up
+
+
+def test_whoever_launches_a_stage_of_few_steps_is_told():
+    def warning(steps):
+        return warning_of(schedule_of(changed(epochs=1, batch=8), steps * 8))
+
+    assert warning(10) is None
+    assert warning(9).startswith("9 steps in all, of which 5 warm up and the first one changes nothing. Collect more")
+    assert warning(2).startswith("2 steps in all, too few to warm up.")
+    assert warning(1).startswith("one step in all, too few to warm up.")
 
 
 def test_zephyr_and_spin_warm_up_for_a_tenth():

@@ -1,5 +1,7 @@
 """Scores by a reward model."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -70,6 +72,47 @@ def test_another_reward_model_in_the_same_place_has_scores_of_its_own(tmp_path):
     other = Scorer(place, caches=tmp_path / "caches")
     assert other.score([conversation("a")]) != first
     assert other.from_cache == 0
+
+
+def test_the_same_weights_with_another_config_are_another_reward_model(tmp_path):
+    place = save_tiny_reward_model(tmp_path / "reward")
+    first = Scorer(place, caches=tmp_path / "caches").score([conversation("a")])
+    config = json.loads((place / "config.json").read_text())
+    (place / "config.json").write_text(json.dumps(config | {"rms_norm_eps": 1.0}))
+    other = Scorer(place, caches=tmp_path / "caches")
+    assert other.score([conversation("a")]) != first
+    assert other.from_cache == 0
+
+
+def short_of_memory(monkeypatch, most: int) -> list[int]:
+    """Have more rows than ``most`` be too many together; returns the batches that fitted."""
+    fitted, score_batch = [], Scorer._score_batch
+
+    def scored(self, ids):
+        if len(ids) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        fitted.append(len(ids))
+        return score_batch(self, ids)
+
+    monkeypatch.setattr(Scorer, "_score_batch", scored)
+    return fitted
+
+
+def test_a_gpu_that_ran_out_of_memory_scores_half_as_many_together(reward, in_32_bits, monkeypatch):
+    texts = [conversation(f"answer {i}") for i in range(11)]
+    expected = Scorer(reward).score(texts)
+    fitted, seen = short_of_memory(monkeypatch, most=3), []
+    scorer = Scorer(reward, micro_batch=8)
+    assert scorer.score(texts, on_progress=seen.append) == pytest.approx(expected, abs=1e-5)
+    # 8 and 4 are too many: 2 fit, and stay.
+    assert (fitted, seen) == ([2, 2, 2, 2, 2, 1], [2, 4, 6, 8, 10, 11])
+    assert scorer.micro_batch == 2
+
+
+def test_one_text_that_is_too_much_stays_an_error(reward, monkeypatch):
+    short_of_memory(monkeypatch, most=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        Scorer(reward, micro_batch=4).score([conversation("a"), conversation("b")])
 
 
 def test_scores_in_32_bits_are_not_taken_for_those_in_16(reward, tmp_path, monkeypatch):

@@ -20,6 +20,7 @@ SFT = DPO.replace("[dpo]", "[sft]")
 JUDGE_MODEL = DPO.replace("[dpo]", "[judge_model]")
 REJECTION_SAMPLING = "\n[rejection_sampling]\ncandidates = 8\nmax_tokens = 64\n"
 EVALUATE = '\n[evaluate]\nmax_tokens = 64\njudges = ["simulated"]\n'
+SELECTED_BY_ONE = REWARD_MODEL + REJECTION_SAMPLING + SFT
 GATE = "\n[gate]\nmin_win_rate_low = 0.5\n"
 
 
@@ -99,6 +100,57 @@ def test_a_value_that_cannot_be_is_refused_by_file_stage_and_key(line, words):
     assert words in message
 
 
+@pytest.mark.parametrize("line", ["warmup_share = 1", "adam_beta1 = 1.0", "adam_beta2 = 1.0"])
+def test_a_share_or_a_moment_of_one_is_refused_because_nothing_would_be_learned(line):
+    assert refused(DPO + line) == f'mine.toml, [dpo]: "{line.split()[0]}" is 1.0; it must be below 1.'
+
+
+UNREAD = [
+    ("end_share = 0.1", 'lr_schedule = "linear"'),
+    ("end_share = 0.0", 'lr_schedule = "constant"'),
+    ("adam_beta1 = 0.9", 'optimizer = "rmsprop"'),
+    ("adam_beta2 = 0.95", 'optimizer = "rmsprop"'),
+    ("adam_epsilon = 1e-8", 'optimizer = "rmsprop"'),
+    ("lora_rank = 8", 'method = "full"'),
+    ("lora_alpha = 8", 'method = "full"'),
+    ("lora_dropout = 0.1", 'method = "full"'),
+    ("train_embeddings = false", 'method = "lora"'),
+    ("label_smoothing = 0.0", 'loss = "sigmoid"'),
+]
+
+
+@pytest.mark.parametrize(("line", "decides"), UNREAD)
+def test_a_key_that_would_do_nothing_is_refused_by_file_stage_and_key(line, decides):
+    (key, _, _), (deciding, _, choice) = line.partition(" = "), decides.partition(" = ")
+    message = refused(DPO.replace('method = "full"\n', "" if deciding == "method" else 'method = "full"\n')
+                      + f"{decides}\n{line}\n")  # fmt: skip
+    choice = choice.replace('"', "'")
+    assert message == (
+        f'mine.toml, [dpo]: "{key}" is given, and does nothing while "{deciding}" is {choice}. '
+        "Leave it out, or change the latter."
+    )
+
+
+@pytest.mark.parametrize("line", ["temperatures = [1.0, 1.2]\ntemperature = 0.9", "sweep_prompts = 8"])
+def test_a_temperature_beside_a_sweep_and_the_prompts_of_none_are_refused(line):
+    assert 'does nothing while "temperatures" is' in refused(REWARD_MODEL + REJECTION_SAMPLING + line + SFT)
+
+
+def test_a_change_that_takes_a_keys_meaning_does_not_make_the_file_wrong():
+    text = DPO + "end_share = 0.3\n"
+    recipe = parse(text, "mine", changes={"dpo": {"lr_schedule": "linear"}})
+    assert "end_share" not in recipe.resolved()["dpo"]
+    with pytest.raises(RecipeError, match=r'mine.toml with your changes, \[dpo\]: "end_share" is given'):
+        parse(text, "mine", changes={"dpo": {"lr_schedule": "linear", "end_share": 0.2}})
+
+
+def test_what_was_stored_with_values_that_do_nothing_is_read():
+    """Rounds of before they were refused are stored with every value."""
+    stored = parse(DPO, "mine").resolved()
+    stored["dpo"] |= {"lora_rank": 8, "label_smoothing": 0.0}
+    assert recipes.from_dict(stored, source="a round").resolved()["dpo"] == parse(DPO, "mine").resolved()["dpo"]
+
+
 def test_a_missing_value_is_refused_by_its_key():
     message = refused(DPO.replace("learning_rate = 5e-7\n", ""))
     assert message.startswith('mine.toml, [dpo]: "learning_rate" is missing')
@@ -164,6 +216,7 @@ def test_candidates_that_would_all_be_alike_are_refused():
         (DPO + JUDGE_MODEL, "[judge_model] needs [evaluate]"),
         (DPO + "[gate]\nmin_win_rate = 0.5\n", "[gate] needs [evaluate]"),
         (DPO + EVALUATE.replace("simulated", "reward_model"), "no [reward_model] is trained"),
+        (SELECTED_BY_ONE + EVALUATE.replace("simulated", "reward_model") + GATE, '[evaluate]: "judges" begins with'),
         (DPO + EVALUATE + "[gate]\n", "no condition"),
         (DPO + EVALUATE + "[gate]\nmax_perplexity_ratio = 1.1\n", "only [harness] measures it"),
         (DPO + EVALUATE + "[harness]\n[gate]\nmax_task_drop = 1.0\n", '"tasks" of [harness] is empty'),
@@ -179,6 +232,19 @@ def test_sections_that_are_impossible_together_are_refused(text, words):
 
 def test_the_same_sections_are_accepted_once_they_have_what_they_need():
     assert len(parse(REWARD_MODEL + REJECTION_SAMPLING + SFT + DPO + EVALUATE + GATE, "mine").stages) == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SELECTED_BY_ONE + JUDGE_MODEL + EVALUATE.replace("simulated", "reward_model") + GATE,
+        SELECTED_BY_ONE + EVALUATE.replace('"simulated"', '"simulated", "reward_model"') + GATE,
+        SELECTED_BY_ONE + EVALUATE.replace("simulated", "reward_model") + "[gate]\nmax_length_ratio = 1.3\n",
+        REWARD_MODEL + DPO + EVALUATE.replace("simulated", "reward_model") + GATE,  # nothing was selected
+    ],
+)
+def test_a_gate_that_does_not_rest_on_the_selector_alone_is_accepted(text):
+    assert parse(text, "mine").gate
 
 
 def test_what_is_not_toml_is_refused_with_the_line():

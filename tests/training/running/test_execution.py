@@ -52,6 +52,7 @@ def test_each_stage_reads_what_an_earlier_one_wrote(round, policy, settings):
         "held_out_demonstrations": "",
         "pairs": {"all": str(data / "all")},
         "prompts_train": str(data / "prompts_train.jsonl"),
+        "held_out_prompts": str(data / "held_out_prompts.jsonl"),
         "prompts_eval": str(data / "prompts_eval.jsonl"),
     }
     assert inputs("reward_model") == {
@@ -68,10 +69,11 @@ def test_each_stage_reads_what_an_earlier_one_wrote(round, policy, settings):
         "policy_new": left_by("dpo"),
         "policy_old": policy.location,
         "policy_base": policy.location,
+        "policy_published": policy.location,
         "reward": left_by("judge_model"),
         "reward_selector": left_by("reward_model"),
         "prompts": str(data / "prompts_eval.jsonl"),
-        "names": {"new": "r1-dpo", "old": "base", "base": "base"},
+        "names": {"new": "r1-dpo", "old": "base", "base": "base", "published": "base"},
         "earlier": [],
         "caches": caches,
     }

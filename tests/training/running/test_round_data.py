@@ -142,6 +142,67 @@ def test_a_safe_and_an_unsafe_completion_are_no_tie_to_learn_from(project, asked
     judge(make_comparison(project, ["One.", "Other."]), "alice", [[0, 1]], marks={0: SAFE, 1: UNSAFE})
     data = round_data.write_data(round=asked(frozen(project), ties=True)) / "people"
     assert pairs(data / "train.jsonl") == []
+    assert undecided(data) == [("tie", ["One.", "Other."])]
+
+
+# --- what teaches nothing --------------------------------------------------------------------------------------------
+
+
+def undecided(folder: Path) -> list[tuple[str, list[str]]]:
+    return [(row["reason"], row["texts"]) for row in rows(folder / "undecided.jsonl")]
+
+
+def test_pairs_of_which_no_row_is_made_are_listed_with_the_reason_by_whose_judgments_count(project, asked):
+    comparison = make_comparison(project, ["A.", "B.", "C."])
+    judge(comparison, "alice", [[0], [1, 2]])
+    judge(comparison, "bob", [[1], [0], [2]])
+    judge(comparison, "sim", [[1, 0], [2]], kind=SIMULATED)
+    unsafe = make_comparison(project, ["Unsafe.", "Safe."], split="eval")
+    judge(unsafe, "alice", [[0], [1]], marks={0: UNSAFE, 1: SAFE})
+    recipe = {"reward_model": {"judges": "all"}, "dpo": {"judges": "people"}}
+    data = round_data.write_data(round=asked(frozen(project), recipe=recipe))
+    # A against B: one for each of two; of three, one each and one tie. A over C: all. B against C: a tie and one for B,
+    # and of all three, two for B.
+    apart = ("unsafe_over_safe", ["Unsafe.", "Safe."])
+    assert undecided(data / "people") == [("conflict", ["A.", "B."]), ("conflict", ["B.", "C."]), apart]
+    assert undecided(data / "all") == [("conflict", ["A.", "B."]), apart]
+    listed = rows(data / "people" / "undecided.jsonl")
+    assert [(row["split"], row["latest"], row["snapshot"]) for row in listed] == [
+        ("train", True, "june"), ("train", True, "june"), ("eval", True, "june"),
+    ]  # fmt: skip
+
+
+def test_what_only_others_judged_is_listed_where_people_alone_count(project, asked):
+    judge(make_comparison(project, ["A.", "B."]), "sim", [[0], [1]], kind=SIMULATED)
+    judge(make_comparison(project, ["C.", "D."]), "sim", [[0, 1]], kind=SIMULATED)  # a tie is no pair to miss
+    both = make_comparison(project, ["E.", "F."])
+    judge(both, "alice", [[0], [1]])
+    judge(both, "sim", [[1], [0]], kind=SIMULATED)
+    data = round_data.write_data(round=asked(frozen(project)))
+    assert undecided(data / "people") == [("not_judged_by_people", ["A.", "B."])]
+    assert [row["chosen"][0]["content"] for row in rows(data / "people" / "train.jsonl")] == ["E."]
+
+
+def test_a_tie_is_listed_unless_it_is_a_row_to_learn_from(project, asked):
+    judge(make_comparison(project, ["One.", "Other."]), "alice", [[0, 1]])
+    judge(make_comparison(project, ["Held.", "Out."], split="eval"), "alice", [[0, 1]])
+    snapshot = frozen(project)
+    without = undecided(round_data.write_data(round=asked(snapshot)) / "people")
+    assert without == [("tie", ["One.", "Other."]), ("tie", ["Held.", "Out."])]
+    asked_for = round_data.write_data(round=asked(snapshot, ties=True)) / "people"
+    assert undecided(asked_for) == [("tie", ["Held.", "Out."])]
+
+
+def test_as_many_are_listed_as_the_snapshot_counts(project, asked):
+    for number in range(3):
+        comparison = make_comparison(project, ["A.", "B.", "C.", "D."], question=f"{number}?")
+        judge(comparison, "alice", [[0], [1, 2], [3]])
+        judge(comparison, "bob", [[3], [1, 2], [0]])
+    snapshot = frozen(project)
+    data = round_data.write_data(round=asked(snapshot)) / "people"
+    # Each: B and C tie for both. A and D are the two's opposites, so each of the other five pairs is a conflict.
+    assert sorted(reason for reason, _ in undecided(data)) == ["conflict"] * 15 + ["tie"] * 3
+    assert (snapshot.counts["majority_conflicts"], snapshot.counts["majority_ties"]) == (15, 3)
 
 
 # --- earlier snapshots -----------------------------------------------------------------------------------------------
@@ -207,6 +268,8 @@ def test_eval_prompts_reach_no_training_file(project, asked, judged_twins):
     assert pairs(data / "people" / "eval.jsonl") == [("Held.", "Out.")]
     assert str(judged_twins.held_out.pk) in held_out
     assert str(judged_twins.twin.pk) not in trained
+    assert [row["id"] for row in rows(data / "held_out_prompts.jsonl")] == [str(judged_twins.twin.pk)]
+    assert pairs(data / "people" / "held_out.jsonl") == [("Leaked.", "Worse.")]
     assert len(held_out) == 2  # the judged one, and one of the same set that was not
     assert len(trained) == 1
 
@@ -241,6 +304,7 @@ def test_earlier_candidates_of_what_is_held_out_now_are_not_pooled(project, aske
     data = round_data.write_data(round=asked(snapshot, earlier=earlier, recipe=recipe))
     assert [path.name for path in (data / "pool").iterdir()] == ["0001.jsonl"]  # the second sampled nothing
     assert [row["prompt_id"] for row in rows(data / "pool" / "0001.jsonl")] == ["77777"]
+    assert rows(data / "held_out_pool.jsonl") == found[:2]
 
 
 def test_nothing_is_pooled_unless_the_recipe_asks(project, asked, judged_twins, tmp_path):

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from accelerate.commands.launch import launch_command_parser
 
 from training.models import StageKind
 from training.running import round_plan
@@ -80,7 +81,7 @@ def test_an_evaluation_without_a_reward_model_is_told_of_none():
 
 def test_an_evaluation_is_told_apart_the_reward_model_that_selected_and_the_one_that_did_not():
     own = "/rounds/1/reward_model/checkpoint"
-    kinds = (StageKind.REWARD_MODEL, StageKind.EVALUATE)
+    kinds = (StageKind.REWARD_MODEL, StageKind.REJECTION_SAMPLING, StageKind.EVALUATE)
 
     def told(*kinds, best):
         read = inputs(StageKind.EVALUATE, places(*kinds, rewards=("/r/1", "/r/2"), best_reward=best))
@@ -89,6 +90,14 @@ def test_an_evaluation_is_told_apart_the_reward_model_that_selected_and_the_one_
     assert told(*kinds, best=own) == (own, "/r/2")  # the newest of the others
     assert told(*kinds, best="/r/2") == ("/r/2", own)
     assert told(*kinds, StageKind.JUDGE_MODEL, best=own) == (own, "/rounds/1/judge_model/checkpoint")
+
+
+def test_without_rejection_sampling_no_reward_model_has_selected_and_the_best_one_judges():
+    own = "/rounds/1/reward_model/checkpoint"
+    there = places(StageKind.REWARD_MODEL, StageKind.DPO, StageKind.EVALUATE, best_reward=own)
+    read = inputs(StageKind.EVALUATE, there)
+    assert read["reward"] == own
+    assert "reward_selector" not in read
 
 
 def test_each_stage_reads_the_pairs_of_the_judges_that_it_counts():
@@ -111,6 +120,13 @@ def test_earlier_candidates_are_read_only_where_the_recipe_pools_them():
     there = places(*StageKind, pool=("/rounds/1/data/pool/0001.jsonl",))
     assert inputs(StageKind.REJECTION_SAMPLING, there)["pool"] == ["/rounds/1/data/pool/0001.jsonl"]
     assert inputs(StageKind.REJECTION_SAMPLING, there, {"rejection_sampling": {"pool": "this_round"}})["pool"] == []
+
+
+def test_the_check_is_told_of_what_was_held_out_and_of_the_pool_where_there_is_one():
+    told = inputs(StageKind.CHECK, places())
+    assert told["held_out_prompts"] == "/rounds/1/data/held_out_prompts.jsonl"
+    assert (told["pool"], told["held_out_pool"]) == ("/rounds/1/data/pool", "/rounds/1/data/held_out_pool.jsonl")
+    assert not {"pool", "held_out_pool"} & inputs(StageKind.CHECK, places(), {"dpo": {"judges": "all"}}).keys()
 
 
 def test_demonstrations_are_read_without_what_is_held_out_and_are_none_where_no_set_was_given():
@@ -151,6 +167,43 @@ def test_a_stage_that_trains_nothing_is_started_as_it_is(kind):
 
 def test_a_machine_with_a_gpu_does_not_train_on_its_cpu():
     assert "--num_cpu_threads_per_process" not in round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=True)
+
+
+def launch_of(settings, monkeypatch, processes, *, visible=None, has_gpu=True):
+    """accelerate's own reading of the command line of a stage that trains."""
+    settings.TRAINING_PROCESSES = processes
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    program = round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=has_gpu)
+    read, ours = launch_command_parser().parse_known_args(program[3:])
+    assert (read.module, read.training_script, [*read.training_script_args, *ours]) == (
+        True, "training.pipeline.dpo", ["--run-dir", "/rounds/1"],
+    )  # fmt: skip
+    return read
+
+
+def test_one_process_sees_one_gpu_however_many_the_machine_has(settings, monkeypatch):
+    # With two in sight TRL refuses the DataParallel that transformers would make of them.
+    read = launch_of(settings, monkeypatch, 1)
+    assert (read.num_processes, read.multi_gpu, read.gpu_ids) == (1, False, "0")
+
+
+def test_as_many_processes_as_the_installation_says_train_on_a_gpu_each(settings, monkeypatch):
+    read = launch_of(settings, monkeypatch, 3)
+    assert (read.num_processes, read.multi_gpu, read.gpu_ids) == (3, True, "0,1,2")
+    assert read.main_process_port == 0  # any that is free
+
+
+@pytest.mark.parametrize(("processes", "named"), [(1, "5"), (2, "5,GPU-7f")])
+def test_a_worker_that_was_given_some_gpus_keeps_to_them(settings, monkeypatch, processes, named):
+    assert launch_of(settings, monkeypatch, processes, visible="5,GPU-7f,6").gpu_ids == named
+
+
+def test_a_cpu_trains_in_one_process(settings, monkeypatch):
+    read = launch_of(settings, monkeypatch, 4, has_gpu=False)
+    assert (read.num_processes, read.multi_gpu, read.gpu_ids) == (1, False, None)
 
 
 @pytest.mark.parametrize("chosen", [True, False])

@@ -20,6 +20,11 @@ def test_a_value_that_is_no_number_is_left_out(value):
     assert len(charts.charts_of(rows)[0].lines[0].points.split()) == 2
 
 
+def test_the_share_of_answers_that_repeat_is_drawn_on_an_axis_of_all_shares():
+    (chart,) = charts.charts_of([{"step": 1, "probe_repeats": 0.0}, {"step": 2, "probe_repeats": 0.1}])
+    assert [chart.y_ticks[0].label, chart.y_ticks[-1].label] == ["0", "1"]
+
+
 def test_a_stage_without_metrics_has_no_charts():
     assert charts.charts_of([]) == []
     assert charts.charts_of([{"step": 1, "loss": None}]) == []

@@ -32,4 +32,18 @@ def test_what_was_left_out_is_told_by_reason():
     facts = dict(
         figures.facts_of(StageKind.SFT, {"rows": 18, "final_loss": 1.25, "dropped": {"too_long": 2, "empty": 0}})
     )
-    assert facts == {"rows": "18", "final loss": "1.250", "left out": "2 too long"}
+    assert facts == {"rows": "18", figures.LAST_LOSS: "1.250", "left out": "2 too long"}
+
+
+def test_prompts_that_rejection_sampling_lost_are_told_with_the_limit_that_lost_them():
+    result = {"prompts": 148, "dropped": {"none_finished": 54, "all_alike": 1, "all_empty": 0}}
+    told = dict(figures.facts_of(StageKind.REJECTION_SAMPLING, result, {"max_tokens": 80}))["left out"]
+    assert told == "54 prompts: no candidate finished within 80 tokens; 1 prompt: all candidates said the same"
+
+
+def test_the_share_that_was_cut_off_stands_beside_the_mean_length_where_it_is_known():
+    result = {"mean_tokens_old": 67.4, "mean_tokens_new": 62.6, "finished_old": 0.3148, "finished_new": 0.6204}
+    facts = dict(figures.facts_of(StageKind.EVALUATE, result))
+    assert facts["mean length, old to new"] == "67.4 to 62.6 tokens"
+    assert facts["cut off at the limit, old to new"] == "69% to 38% of the completions"
+    assert figures.cut_off({"finished_old": 0.5}) == []

@@ -42,11 +42,22 @@ def test_a_stage_that_has_run_tells_its_own(whole, made):
         ("reward_model", "", "too long", 7, False),
         ("reward_model", "", "identical", 5, False),
         ("reward_model", "held-out pairs", "too long", 1, False),
-        ("rejection_sampling", "", "all alike", 24, False),
-        ("rejection_sampling", "", "unfinished", 5, False),
+        ("rejection_sampling", "prompts", "all candidates said the same", 24, False),
+        ("rejection_sampling", "prompts", "no candidate finished within 16 tokens", 5, False),
         ("sft", "", "too long", 2, False),
         ("dpo", "", "too long", 20, False),
     ]
+
+
+def test_what_never_reached_a_stage_that_has_run_is_told_by_the_check(whole, made):
+    written.finish_round(whole, made())
+    check = whole.stages.get(kind="check")
+    check.result["stages"]["dpo"]["dropped"] |= {"conflict": 3, "held_out": 2, "held_out_tie": 1, "empty": 9}
+    check.save()
+    of_dpo = [(each.reason, each.count, each.is_expected) for each in stages_of(whole) if each.stage.kind == "dpo"]
+    assert of_dpo == [
+        ("too long", 20, False), ("conflict", 3, False), ("held out", 2, False), ("held out tie", 1, False),
+    ]  # fmt: skip
 
 
 def test_only_a_list_that_is_there_is_linked_to(whole, made):
@@ -87,9 +98,16 @@ def test_the_file_is_downloaded_as_it_is(staff, checked):
 
 
 def test_a_stage_that_left_nothing_out_says_so(staff, checked):
-    assert "Nothing was left out" in staff.get(page(checked, "dropped", "sft")).content.decode()
+    assert "Nothing is left out" in staff.get(page(checked, "dropped", "sft")).content.decode()
     assert staff.get(page(checked, "dropped_file", "sft")).status_code == 404
     assert staff.get(page(checked, "dropped", "nonesuch")).status_code == 404
+
+
+def test_a_reason_that_no_row_has_is_not_told_as_if_every_row_was_used(staff, checked):
+    html = staff.get(page(checked, "dropped", "check"), {"reason": "nonesuch"}).content.decode()
+    assert "No row was left out for this" in html
+    assert "Nothing is left out" not in html
+    assert f'href="{page(checked, "dropped", "check")}"' in html  # the way back to all
 
 
 def test_a_torn_or_broken_file_shows_the_rows_before(staff, checked):

@@ -24,8 +24,8 @@ def test_a_run_directory_that_is_gone_is_empty(stage):
     assert run_files.progress_of(stage) == {}
     assert run_files.log_tail(stage, lines=10) == ""
     assert run_files.judged_prompts(stage, limit=3) == []
-    assert run_files.dropped_path(stage) is None
-    assert not run_files.dropped_reasons(stage)
+    assert run_files.dropped_path(stage.run_dir) is None
+    assert not run_files.dropped_reasons(stage.run_dir)
     assert run_files.checkpoint_step(stage) is None
     assert run_files.tensorboard_folders([stage]) == []
 
@@ -37,7 +37,7 @@ def test_a_file_that_is_no_json_does_not_break_the_page(stage):
     assert run_files.probes(stage) == []
     assert run_files.progress_of(stage) == {}
     assert run_files.judged_prompts(stage, limit=3) == []
-    assert not run_files.dropped_reasons(stage)
+    assert not run_files.dropped_reasons(stage.run_dir)
 
 
 def test_a_curve_that_goes_on_is_read_again(stage):

@@ -92,7 +92,12 @@ def test_a_queued_round_shows_its_stages_and_asks_again(staff, round):
 def test_a_finished_round_shows_what_came_out_and_asks_no_more(staff, round):
     actions.execute_round(round=round)
     html = staff.get(page(round)).content.decode()
-    for words in ("70.0 % (60.0 to 80.0)", "Published: every condition holds.", "r1-dpo", "18 of 80 candidates"):
+    for words in (
+        "70.0 % (60.0 to 80.0)",
+        "every condition that the recipe asks holds.",
+        "r1-dpo",
+        "18 of 80 candidates",
+    ):
         assert words in html
     assert 'hx-trigger="every 2s"' not in html
     assert 'hx-trigger="every 3s"' not in html
@@ -168,7 +173,7 @@ def test_a_check_that_found_problems_shows_them_and_what_it_measured(staff, whol
     whole.end(TaskState.FAILED, failure="check of the data failed: Too few pairs. Collect more.")
     html = part(staff, page(whole), "stage").content.decode()
     assert "Too few pairs. Collect more." in html
-    assert "Length of a prompt" in html
+    assert "<figcaption>Prompts" in html
 
 
 # --- what came out ------------------------------------------------------------------------------------------------
@@ -177,14 +182,30 @@ def test_a_check_that_found_problems_shows_them_and_what_it_measured(staff, whol
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("check", ["12 of 40 eval prompts", "Length of a prompt", "512 = 8 x 64", "14.0 GB free", "&lt;|im_end|&gt;"]),
+        ("check", ["12 of 40 eval prompts", "<figcaption>Prompts", "512 = 64 x 8", "14.0 GB free", "&lt;|im_end|&gt;"]),
         (
             "reward_model",
             ["significantly better", "90.0 % (74.0 to 100.0)", "the longer one wins", "it scores the"],
         ),
-        ("rejection_sampling", ["Which temperature", "0.840", "37", "812"]),
-        ("evaluate", ["it selected", "for equal lengths", "Ratings of all versions", "84.0 / 55.0"]),
-        ("harness", ["everyday", "0.520 ± 0.060", "-3.2", "20.10 to 21.40"]),
+        (
+            "rejection_sampling",
+            [
+                "Which temperature",
+                "0.840",
+                "37",
+                "812",
+                "Scores of all candidates",
+                "Scores of those that were kept",
+                "no candidate finished within 16 tokens",
+                "Jam &lt;u&gt;0&lt;/u&gt;, 0.",
+                "of an earlier round",
+            ],
+        ),
+        (
+            "evaluate",
+            ["it selected", "for equal lengths", "Ratings of all versions", "84.0 / 55.0", "50% to 25%", "cut off"],
+        ),
+        ("harness", ["everyday", "accuracy", "0.520 ± 0.060", "-3.2", "20.10 to 21.40", "is the standard error of"]),
     ],
 )
 def test_each_stages_result_is_shown_in_words_and_pictures(staff, whole, made, kind, words):
@@ -206,18 +227,18 @@ def test_answers_now_stand_beside_those_before_and_move_on_with_the_stage(staff,
     written.run_stages(whole, until="dpo")
     html = part(staff, page(whole), "stage").content.decode()
     assert "At step 0 I say" in html
-    assert "At step 30 I say" in html
-    assert "At step 15 I say" not in html
+    assert "At step 24 I say" in html
+    assert "At step 12 I say" not in html
     assert "&lt;i&gt;fruit&lt;/i&gt;" in html
     assert f'hx-get="{page(whole)}"' in html
 
 
 def test_a_step_that_was_chosen_stays_chosen_while_the_stage_goes_on(staff, whole):
     written.run_stages(whole, until="dpo")
-    html = part(staff, f"{page(whole)}?stage=dpo&probe=15", "stage").content.decode()
-    assert "At step 15 I say" in html
-    assert f'hx-get="{page(whole)}?stage=dpo&amp;probe=15" hx-trigger="every 3s"' in html
-    assert re.search(r'<a id="probe-15"[^>]*aria-current="true"', html)
+    html = part(staff, f"{page(whole)}?stage=dpo&probe=12", "stage").content.decode()
+    assert "At step 12 I say" in html
+    assert f'hx-get="{page(whole)}?stage=dpo&amp;probe=12" hx-trigger="every 3s"' in html
+    assert re.search(r'<a id="probe-12"[^>]*aria-current="true"', html)
 
 
 def test_warnings_stand_on_the_page_with_what_to_do_about_them(staff, whole, made):

@@ -88,27 +88,57 @@ def test_a_policy_far_from_its_start_is_told_since_the_step_that_took_it_there()
     assert names(rows("kl", [0.1, 0.6, 0.49])) == []  # it has come back
 
 
-def test_growing_answers_are_told_when_the_growth_is_no_matter_of_a_few_tokens():
-    assert names(rows("probe_tokens", [30.0, 39.0])) == []  # 1.3 times: not above
-    assert names(rows("probe_tokens", [10.0, 17.0])) == []  # 7 tokens
-    found = only(rows("probe_tokens", [30.0, 38.0, 42.0]))
-    assert (found.name, found.since) == ("lengths_growing", 3)
-    assert "they had 30" in found.words
+def said(*steps, limit=48):
+    """Warnings of probes.jsonl: at each step, from 0 on, the answers as (tokens, text)."""
+    probes = [
+        {"step": step, "index": index, "tokens": tokens, "text": text}
+        for step, answers in zip(range(0, 100, 10), steps, strict=False)
+        for index, (tokens, text) in enumerate(answers)
+    ]
+    return warnings.of_answers(probes, limit=limit)
+
+
+def lengths(*steps, **told):
+    return said(*([(tokens, "So.") for tokens in answers] for answers in steps), **told)
+
+
+def test_growing_answers_are_told_against_step_0_when_the_growth_is_no_matter_of_a_few_tokens():
+    assert lengths([30, 30], [39, 39]) == []  # 1.3 times: not above
+    assert lengths([10], [17]) == []  # 7 tokens
+    (found,) = lengths([20, 40], [30, 46], [38, 46])  # on average 30, 38, 42
+    assert (found.name, found.since) == ("lengths_growing", 20)
+    assert "have 42 tokens on average; they had 30 before" in found.words
+
+
+def test_answers_that_reach_the_limit_are_told_though_their_mean_cannot_grow_any_more():
+    # From 40 on average a limit of 48 leaves room for 1.2 times. At first one of four is cut off, then three are.
+    (found,) = lengths([48, 40, 36, 36], [48, 47, 40, 40], [48, 48, 48, 40])
+    assert (found.name, found.level, found.since) == ("answers_cut_off", Level.NOTE, 20)
+    assert "75% of the probe answers reach the 48 tokens" in found.words
+    assert "before the stage 25% did" in found.words
+    assert lengths([48, 40, 36, 36], [48, 48, 40, 40]) == []  # one more of four
+    assert lengths([40] * 4, [48] * 4, limit=None) == []
+
+
+REPEATED = "It is good for you. " * 3
 
 
 def test_answers_that_repeat_themselves_are_told_when_they_did_not_before():
-    found = only(rows("probe_repeats", [0.0, 0.25, 0.5]))
-    assert (found.name, found.level, found.since) == ("repeats", Level.WARNING, 2)
+    fine, hacked = (12, "Boiled fruit."), (12, REPEATED)
+    (found,) = said([fine] * 4, [fine] * 3 + [hacked], [fine, fine, hacked, hacked])
+    assert (found.name, found.level, found.since) == ("repeats", Level.WARNING, 10)
     assert "50%" in found.words
-    assert names(rows("probe_repeats", [0.5, 0.5])) == []
-    assert names(rows("probe_repeats", [0.25, 0.5, 0.0])) == []
+    assert said([hacked, fine], [hacked, fine]) == []
+    assert said([fine] * 4, [fine] * 3 + [hacked], [fine] * 4) == []
+
+
+def test_before_the_first_probe_nothing_is_said_of_answers():
+    assert lengths([48, 48]) == []
+    assert lengths() == []
 
 
 def test_every_warning_says_what_to_do():
-    metrics = [
-        row | {"kl": 2.0, "probe_tokens": 10.0 + step, "probe_repeats": step / 60, "rewards/accuracies": 0.5}
-        for step, row in enumerate(curves(falls=2.0))
-    ]
-    found = warnings.of_training(metrics, beta=0.1)
-    assert len(found) == 5
+    metrics = [row | {"kl": 2.0, "rewards/accuracies": 0.5, "loss": None} for row in curves(falls=2.0)]
+    found = warnings.of_training(metrics, beta=0.1) + said([(20, "So.")], [(48, REPEATED)]) + lengths([20], [40])
+    assert len({each.name for each in found}) == 7
     assert all(each.title and each.words.endswith(".") and each.remedy.endswith(".") for each in found)

@@ -1,4 +1,7 @@
-"""Run directories as the programs leave them, written by hand: what the pages of a round are tested with."""
+"""Run directories as the programs leave them, written by hand: what the pages of a round are tested with.
+
+That the programs write these very figures is held to in tests/training/pipeline/test_what_pages_read.py.
+"""
 
 import json
 import math
@@ -58,7 +61,7 @@ RESULTS = {
         ],
     },
     StageKind.REJECTION_SAMPLING: {
-        "prompts": 200, "candidates": 1600, "kept": 171, "dropped": {"all_alike": 24, "unfinished": 5},
+        "prompts": 200, "candidates": 1600, "kept": 171, "dropped": {"all_alike": 24, "none_finished": 5},
         "mean_score_all": 0.11, "mean_score_kept": 0.84, "temperature": 1.2, "from_earlier_rounds": 37,
         "scores_cached": 812,
         "sweep": [
@@ -74,7 +77,7 @@ RESULTS = {
     StageKind.EVALUATE: {
         "prompts": 40, "judge": "reward_model", "win_rate": 0.64, "win_rate_low": 0.55, "win_rate_high": 0.73,
         "length_controlled_win_rate": 0.52, "mean_tokens_new": 84.0, "mean_tokens_old": 55.0, "mean_tokens_base": 50.0,
-        "kl_to_old": 0.12, "wins": 24, "ties": 3, "losses": 13,
+        "finished_new": 0.75, "finished_old": 0.5, "kl_to_old": 0.12, "wins": 24, "ties": 3, "losses": 13,
         "matches": [
             {
                 "opponent": opponent, "name": name, "judge": judge, "independent": independent, "win_rate": rate,
@@ -114,24 +117,62 @@ def result_of(kind: str) -> dict:
     return RESULTS.get(StageKind(kind), RESULTS[StageKind.SFT])
 
 
-def curves(steps: int = 60, *, falls: float = 0.2) -> list[dict]:
+STEPS = 60
+PROBE_STEPS = (12, 24, 36, 48, 60)  # four probes, spread over the stage, and its last step
+
+
+def curves(steps: int = STEPS, *, falls: float = 0.2) -> list[dict]:
     """DPO's figures: the margin grows, and by the end the chosen log-probability has fallen by ``falls`` a token."""
+    rows = []
+    for row in _trained(steps, probed=True):
+        share = row["step"] / steps
+        change = -falls * share * 50  # nats a completion of 50 tokens
+        rows.append(
+            row
+            | {
+                "entropy": 2.1, "mean_token_accuracy": 0.5, "logits/chosen": -1.0, "logits/rejected": -1.1,
+                "rewards/chosen": 0.1 * change, "rewards/rejected": 0.1 * 2 * change, "rewards/margins": -0.1 * change,
+                "rewards/accuracies": 0.5 + 0.3 * share, "logps/chosen": -60 + change,
+                "logps/rejected": -62 + 2 * change, "chosen_tokens": 50.0, "rejected_tokens": 48.0,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def curves_of_sft(steps: int = STEPS) -> list[dict]:
+    """Fine-tuning's figures: more and more tokens are said right."""
+    return [
+        row | {"entropy": 2.1, "mean_token_accuracy": 0.5 + 0.2 * row["step"] / steps}
+        for row in _trained(steps, probed=True)
+    ]
+
+
+def curves_of_reward_model(steps: int = STEPS) -> list[dict]:
+    """A reward model's figures: more and more pairs are ordered rightly. It answers nothing, so nobody probes it."""
+    return [
+        row
+        | {
+            "min_reward": -2.0, "mean_reward": 0.1, "max_reward": 2.2, "margin": row["step"] / steps,
+            "accuracy": 0.5 + 0.3 * row["step"] / steps, "chosen_tokens": 90.0, "rejected_tokens": 88.0,
+        }
+        for row in _trained(steps, probed=False)
+    ]  # fmt: skip
+
+
+def _trained(steps: int, *, probed: bool) -> list[dict]:
+    """What every training stage logs, a row a step; the probes' figures stand only where there was a probe."""
     rows = []
     for step in range(1, steps + 1):
         share = step / steps
-        change = -falls * share * 50  # nats a completion of 50 tokens
         rows.append(
             {
                 "step": step, "loss": 0.6931 * math.exp(-share), "learning_rate": 1e-5 * (1 - 0.9 * share),
-                "grad_norm": 2 + 0.2 * math.sin(step), "rewards/chosen": 0.1 * change,
-                "rewards/rejected": 0.1 * 2 * change, "rewards/margins": -0.1 * change,
-                "rewards/accuracies": 0.5 + 0.3 * share, "logps/chosen": -60 + change,
-                "logps/rejected": -62 + 2 * change, "kl": 0.1 * share, "chosen_tokens": 50, "rejected_tokens": 48,
-                "memory_gb": 2.1, "tokens_per_second": 900 + 20 * math.cos(step),
+                "grad_norm": 2 + 0.2 * math.sin(step), "num_tokens": 400.0 * step, "memory_gb": 2.1,
+                "tokens_per_second": 900 + 20 * math.cos(step),
             }
         )  # fmt: skip
-        if step in (1, steps // 2, steps):
-            rows[-1] |= {"probe_tokens": 20 + 5 * share, "probe_repeats": 0.0}
+        if probed and step in PROBE_STEPS:
+            rows[-1] |= {"kl": _kl(step), "probe_tokens": float(_tokens(step)), "probe_repeats": 0.0}
     return rows
 
 
@@ -143,12 +184,21 @@ def lines(path, rows) -> None:
 def probe_rows(*steps: int) -> list[dict]:
     return [
         {
-            "step": step, "index": index, "prompt": prompt, "tokens": 12 + step, "kl": 0.01 * step,
+            "step": step, "index": index, "prompt": prompt, "tokens": _tokens(step), "kl": _kl(step),
             "text": f"At step {step} I say: jam is <i>fruit</i>.\nAnd sugar, number {index}.",
         }
         for step in steps
         for index, prompt in enumerate(PROMPTS[:2])
     ]  # fmt: skip
+
+
+def _tokens(step: int) -> int:
+    """Of each probe answer: a little more with every ten steps, and below the usual limit of 48."""
+    return 12 + step // 10
+
+
+def _kl(step: int) -> float:
+    return 0.001 * step
 
 
 def dropped_rows(count: int, *, stage: str = "dpo", reason: str = "too_long") -> list[dict]:
@@ -173,22 +223,78 @@ def judged_rows(new: str = "Boiled fruit.") -> list[dict]:
     return rows + [row | {"opponent": "base", "old": "A base answer."} for row in rows]
 
 
+def candidate_rows() -> list[dict]:
+    """Three candidates of each prompt: the last one was cut off, and the scores of all are -1.5, -1.0 ... 4.0."""
+    return [
+        {
+            "prompt_id": str(number), "index": index, "messages": prompt, "text": f" Jam <u>{number}</u>, {index}.\n",
+            "tokens": 10 * (index + 1), "score": -1.5 + 0.5 * (3 * number + index),
+            "finish_reason": "length" if index == 2 else "stop",
+        }
+        for number, prompt in enumerate(PROMPTS)
+        for index in range(3)
+    ]  # fmt: skip
+
+
+def kept_rows() -> list[dict]:
+    """The second of each prompt's; of the last prompt one of an earlier round."""
+    own = [row for row in candidate_rows() if row["index"] == 1][:-1]
+    rows = [
+        {
+            "prompt_id": row["prompt_id"], "score": row["score"], "source": "",
+            "messages": [*row["messages"], {"role": "assistant", "content": row["text"].strip()}],
+        }
+        for row in own
+    ]  # fmt: skip
+    earlier = [*PROMPTS[3], {"role": "assistant", "content": "Of an earlier round."}]
+    return [*rows, {"prompt_id": "3", "score": 5.0, "source": "/data/candidates.jsonl", "messages": earlier}]
+
+
+def completion_rows(*, cut_off: int) -> list[dict]:
+    """The completions behind ``judged_rows``, of which the first ``cut_off`` reached the limit."""
+    return [
+        {
+            "prompt_id": str(number), "index": 0, "text": "", "tokens": 80,
+            "finish_reason": "length" if number < cut_off else "stop",
+        }
+        for number in range(len(PROMPTS))
+    ]  # fmt: skip
+
+
+def metrics_of(kind: str, *, falls: float = 0.2) -> list[dict]:
+    """What a stage of that kind has logged by its end; nothing where it trains nothing."""
+    match kind:
+        case "dpo":
+            return curves(falls=falls)
+        case "sft" | "demonstrations":
+            return curves_of_sft()
+        case "reward_model" | "judge_model":
+            return curves_of_reward_model()
+        case _:
+            return []
+
+
 def finish_stage(stage: Stage, *, falls: float = 0.2, new: str = "Boiled fruit.") -> None:
     """The stage with all that its program leaves behind."""
     folder = stage.run_dir
     folder.mkdir(parents=True, exist_ok=True)
     (folder / files.LOG).write_text(f"stage {stage.kind} begins\nstage {stage.kind} ends\n")
-    if stage.kind in ("demonstrations", "reward_model", "judge_model", "sft", "dpo"):
-        lines(folder / files.METRICS, curves(falls=falls))
+    if metrics := metrics_of(stage.kind, falls=falls):
+        lines(folder / files.METRICS, metrics)
         (folder / "tensorboard").mkdir(exist_ok=True)
-    if stage.kind in ("sft", "dpo"):
-        lines(folder / "probes.jsonl", probe_rows(0, 30, 60))
+    if stage.kind in ("demonstrations", "sft", "dpo"):
+        lines(folder / "probes.jsonl", probe_rows(0, *PROBE_STEPS))
     if stage.kind == "check":
         lines(folder / "dropped.jsonl", [*dropped_rows(20), *dropped_rows(7, stage="reward_model")])
     if stage.kind == "dpo":
         lines(folder / "dropped.jsonl", dropped_rows(20))
     if stage.kind == "evaluate":
         lines(folder / "judged.jsonl", judged_rows(new))
+        lines(folder / "completions_old.jsonl", completion_rows(cut_off=2))
+        lines(folder / "completions_new.jsonl", completion_rows(cut_off=1))
+    if stage.kind == "rejection_sampling":
+        lines(folder / "candidates.jsonl", candidate_rows())
+        lines(folder / "kept.jsonl", kept_rows())
     now = timezone.now()
     stage.move_to(StageState.RUNNING, started_at=now - timedelta(minutes=4))
     stage.move_to(StageState.FINISHED, finished_at=now, result=result_of(stage.kind))
@@ -203,8 +309,9 @@ def run_stages(round, *, until: str = "", falls: float = 0.2, new: str = "Boiled
             finish_stage(stage, falls=falls, new=new)
             continue
         stage.move_to(StageState.RUNNING, started_at=timezone.now() - timedelta(minutes=2))
-        lines(stage.run_dir / files.METRICS, curves(60, falls=falls)[:30])
-        lines(stage.run_dir / "probes.jsonl", probe_rows(0, 15, 30))
+        lines(stage.run_dir / files.METRICS, metrics_of(stage.kind, falls=falls)[:30])
+        if stage.kind in ("demonstrations", "sft", "dpo"):
+            lines(stage.run_dir / "probes.jsonl", probe_rows(0, 12, 24))
         (stage.run_dir / files.LOG).write_text("it trains\n")
         told = {"done": 30, "total": 60, "unit": "steps", "phase": "training"}
         (stage.run_dir / files.PROGRESS).write_text(json.dumps(told))

@@ -17,12 +17,16 @@ from sampling.lifecycle import StaleState
 from sampling.long_tasks import TaskState
 from sampling.management.commands.register_model import model_named
 from sampling.management.progress import ShellCommand, advance, bar
+from sampling.models import ModelVersion
 from training import actions
 from training import recipe as recipes
-from training.launching import check_table, checking, launch_checks
+from training.launching import check_table, checking, launch_checks, prefill
 from training.launching.asked import Asked
+from training.launching.changes import laid_over
 from training.models import DemonstrationSet, Stage, TrainingRound
 from training.watching import figures
+
+SEED = 17
 
 
 class StageBars:
@@ -70,16 +74,23 @@ class Command(ShellCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--name", required=True, help="name of the round; its models are called after it")
         parser.add_argument("--base", help="name of the policy to start from (default: what --previous made)")
-        parser.add_argument("--snapshot", help="name of the snapshot to learn from")
+        parser.add_argument(
+            "--snapshot", help="name of the snapshot to learn from (default: the newest of the project of --previous)"
+        )
         parser.add_argument("--project", help="its project, where two projects have a snapshot of that name")
-        parser.add_argument("--recipe", help="a recipe's name, or a TOML file (default: that of --previous, or demo)")
+        parser.add_argument(
+            "--recipe", help="a recipe's name, or a TOML file (default: that of --previous with its changes, or demo)"
+        )
         parser.add_argument(
             "--set", action="append", default=[], dest="changes", metavar="SECTION.KEY=VALUE",
             help="change a value of the recipe; may be given more than once",
         )  # fmt: skip
         parser.add_argument("--previous", metavar="ROUND", help="the round of the schedule that this one follows")
-        parser.add_argument("--demonstrations", metavar="SET", help="what a recipe with that stage learns from first")
-        parser.add_argument("--seed", type=int, default=17, help="default 17")
+        parser.add_argument(
+            "--demonstrations", metavar="SET",
+            help="what a recipe with that stage learns from first (default: those of --previous)",
+        )  # fmt: skip
+        parser.add_argument("--seed", type=int, help="default: that of --previous, or 17")
         parser.add_argument("--check-only", action="store_true", help="check the data, say what would be done, and end")
         parser.add_argument(
             "--resume", action="store_true", help="go on with the round of that name, unless it is finished or running"
@@ -95,7 +106,7 @@ class Command(ShellCommand):
             self._check(asked)
             if check_only:
                 return
-            round = self._new(name, asked, seed=options["seed"])
+            round = self._new(name, asked, seed=options.get("seed"))
         started = time.monotonic()
         bars = StageBars()
         try:
@@ -131,12 +142,13 @@ class Command(ShellCommand):
         if check.state == TaskState.FAILED:
             raise CommandError(f"The data could not be checked. {check.failure}")
 
-    def _new(self, name: str, asked: Asked, *, seed: int) -> TrainingRound:
+    def _new(self, name: str, asked: Asked, *, seed: int | None) -> TrainingRound:
+        usual = asked.previous.seed if asked.previous else SEED
         try:
             return actions.launch_round(
                 name=name,
                 **{field.name: getattr(asked, field.name) for field in dataclasses.fields(asked)},
-                seed=seed,
+                seed=usual if seed is None else seed,
                 request_key=uuid.uuid4(),
                 enqueue=False,  # this process does the work
             )
@@ -178,24 +190,40 @@ def asked_for(
     demonstrations: str | None,
     **_: Any,
 ) -> Asked:
-    """What the options name; an error that lists what there is where a name is wrong."""
+    """What the options name; an error that lists what there is where a name is wrong.
+
+    What is left out is taken from ``previous``, as the form takes it that continues a round.
+    """
     follows = row_named(TrainingRound, previous, "round") if previous else None
-    policy = model_named(base) if base else follows.policy if follows else None
-    if policy is None or not snapshot:
+    told = prefill.continuing(follows) if follows else {}
+    if not (follows or (base and snapshot)):
         raise CommandError("Give --base and --snapshot for a new round, or --resume to go on with an earlier one.")
     try:
-        return Asked(
-            base_policy=policy,
-            snapshot=snapshot_named(snapshot, project=project),
-            recipe=recipe or (follows.recipe_name if follows else "demo"),
-            changes=recipes.read_changes("\n".join(map(as_toml, changes))),
-            previous=follows,
-            demonstrations=row_named(DemonstrationSet, demonstrations, "set of demonstrations")
-            if demonstrations
-            else None,
-        )
+        name, different = recipe_asked_for(recipe, changes, follows)
     except recipes.RecipeError as error:
         raise CommandError(str(error)) from None
+    of_set = row_named(DemonstrationSet, demonstrations, "set of demonstrations") if demonstrations else None
+    return Asked(
+        base_policy=model_named(base) if base else ModelVersion.objects.get(pk=told["base_policy"]),
+        snapshot=snapshot_named(snapshot, project=project)
+        if snapshot
+        else DatasetSnapshot.objects.get(pk=told["snapshot"]),
+        recipe=name,
+        changes=different,
+        previous=follows,
+        demonstrations=of_set or (follows.demonstrations if follows else None),
+    )
+
+
+def recipe_asked_for(
+    recipe: str | None, changes: list[str], follows: TrainingRound | None
+) -> tuple[str, dict[str, Any]]:
+    """The recipe's name and what is laid over it: a schedule goes on with what was changed in it before."""
+    asked = recipes.read_changes("\n".join(map(as_toml, changes)))
+    if recipe or not follows:
+        return recipe or prefill.FIRST_RECIPE, asked
+    told = prefill.recipe_of(follows)
+    return told["recipe"], laid_over(recipes.read_changes(told["changes"]), asked)
 
 
 def as_toml(change: str) -> str:
