@@ -151,7 +151,7 @@ def test_a_stage_is_told_its_section_and_the_check_the_whole_recipe(settings):
     assert round_plan.stage_file(StageKind.CHECK, recipe=RECIPE, seed=17, places=places())["recipe"] == RECIPE
 
 
-@pytest.mark.parametrize("kind", round_plan.LAUNCHED_BY_ACCELERATE)
+@pytest.mark.parametrize("kind", sorted(round_plan.LAUNCHED_BY_ACCELERATE))
 def test_a_stage_that_trains_is_launched_by_accelerate(kind):
     training = round_plan.program_of(kind, DIRECTORY, has_gpu=False)
     assert training[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
