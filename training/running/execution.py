@@ -103,8 +103,8 @@ def execute_round(*, round: TrainingRound, on_progress: OnProgress | None = None
 def _run_stages(round: TrainingRound, on_progress: OnProgress | None) -> None:
     _go_on_or_stop(round, done=0, total=0, phase="writing the data")
     checkpoints.check_present(round.base_policy.location)
-    with kept_alive(round):
-        data = write_data(round=round)
+    with kept_alive(round) as unwanted:
+        data = write_data(round=round, go_on=lambda: _leave_when_unwanted(round, unwanted))
     for stage in round.stages.order_by("position"):
         if stage.state != StageState.FINISHED:
             _go_on_or_stop(round, done=0, total=0, phase=stage.get_kind_display())
@@ -204,10 +204,7 @@ def _registered(round: TrainingRound, stage: Stage, unwanted: threading.Event) -
 
     def leave(done: int, total: int) -> None:
         """Between two blocks of a hash. The stage stays as it is: its result is found, and only hashed again."""
-        if worker_stopping.is_set():
-            raise RoundHandedBack
-        if unwanted.is_set():
-            _go_on_or_stop(round)
+        _leave_when_unwanted(round, unwanted)
 
     name = round_plan.model_name(round.name, StageKind(stage.kind))
     if name is None:
@@ -230,6 +227,14 @@ def _started_from(round: TrainingRound, stage: Stage) -> ModelVersion:
     if location == round.base_policy.location:
         return round.base_policy
     return ModelVersion.objects.policies().filter(location=location).earliest("created_at")
+
+
+def _leave_when_unwanted(round: TrainingRound, unwanted: threading.Event) -> None:
+    """In the middle of this process's own work; raises when it is to be left. Asks no database but then."""
+    if worker_stopping.is_set():
+        raise RoundHandedBack
+    if unwanted.is_set():
+        _go_on_or_stop(round)
 
 
 def _finish(round: TrainingRound) -> None:

@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,8 @@ from training.running.places import (
 )
 from training.running.undecided import uncounted_rows, undecided_rows
 
+GoOn = Callable[[], object]
+
 # Whose judgments are asked for, and the kinds of judges that this means.
 KINDS = {"people": frozenset({JudgeKind.PERSON}), "all": frozenset(JudgeKind)}
 
@@ -64,10 +66,11 @@ class Asking(Protocol):
     def earlier(self) -> list[TrainingRound]: ...
 
 
-def write_data(*, round: Asking) -> Path:
+def write_data(*, round: Asking, go_on: GoOn = lambda: None) -> Path:
     """The round's data directory; made when there is none yet, all of it or nothing.
 
-    Raises ExportRefused where a snapshot is not what was frozen.
+    ``go_on`` is called before each comparison; what it raises ends the writing. Raises ExportRefused where a snapshot
+    is not what was frozen.
     """
     directory = round.run_dir / "data"
     if directory.is_dir():
@@ -78,7 +81,7 @@ def write_data(*, round: Asking) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir()
-        _write_all(partial, round)
+        _write_all(partial, round, go_on)
         partial.rename(directory)
     except OSError:
         if not directory.is_dir():  # else another worker was first, with the same bytes
@@ -104,13 +107,13 @@ def _held_out_prompts(snapshots: Sequence[DatasetSnapshot]) -> QuerySet[Prompt]:
     return train.filter(content_hash__in=_held_out_hashes(snapshots)).order_by("pk")
 
 
-def _write_all(folder: Path, round: Asking) -> None:
+def _write_all(folder: Path, round: Asking, go_on: GoOn) -> None:
     earlier = round.earlier()
     snapshots = [round.snapshot, *(each.snapshot for each in reversed(earlier))]  # the newest first
     held_out = _HeldOut.of(snapshots)
     for judges in round_plan.judges_in(round.recipe):
         (folder / judges).mkdir()
-        _write_pairs(folder / judges, _Wanted.of(round.recipe, judges), snapshots, held_out)
+        _write_pairs(folder / judges, _Wanted.of(round.recipe, judges), snapshots, held_out, go_on)
     train, eval_prompts = prompts_of(*snapshots)
     _write_prompts(folder / "prompts_train.jsonl", train)
     _write_prompts(folder / "prompts_eval.jsonl", eval_prompts)
@@ -161,12 +164,14 @@ class _HeldOut:
         return any(self.has(messages[:n]) for n in starts)
 
 
-def _write_pairs(folder: Path, wanted: _Wanted, snapshots: Sequence[DatasetSnapshot], held_out: _HeldOut) -> None:
+def _write_pairs(
+    folder: Path, wanted: _Wanted, snapshots: Sequence[DatasetSnapshot], held_out: _HeldOut, go_on: GoOn
+) -> None:
     """Write the four files; one that is empty too, for a stage that lacks pairs says so itself."""
     names = ["train.jsonl", "eval.jsonl", HELD_OUT_PAIRS, UNDECIDED_PAIRS]
     with ExitStack() as stack:
         files = {name: stack.enter_context(_writing(folder / name)) for name in names}
-        for row in _rows(wanted, snapshots if wanted.all_snapshots else snapshots[:1]):
+        for row in _rows(wanted, snapshots if wanted.all_snapshots else snapshots[:1], go_on):
             _write_row(files[_file_of(row, held_out)], row)
 
 
@@ -178,13 +183,14 @@ def _file_of(row: Row, held_out: _HeldOut) -> str:
     return f"{row['split']}.jsonl"
 
 
-def _rows(wanted: _Wanted, snapshots: Sequence[DatasetSnapshot]) -> Iterator[Row]:
+def _rows(wanted: _Wanted, snapshots: Sequence[DatasetSnapshot], go_on: GoOn) -> Iterator[Row]:
     """The pairs of the snapshots, newest first; of a comparison that is in several, as the newest has it."""
     seen: set[int] = set()
     for number, snapshot in enumerate(snapshots):
         more = {"snapshot": snapshot.name, "latest": number == 0}
         ids = set()
         for judged in exports.verified_comparisons(snapshot):
+            go_on()
             ids.add(judged.comparison_id)
             if judged.comparison_id not in seen:
                 counted = judged.judged_by(wanted.kinds)

@@ -296,6 +296,26 @@ def test_a_round_that_is_cancelled_while_its_worker_hashes_stops_there_and_keeps
     assert told(round, "started") == ALL_STAGES  # nothing was trained twice
 
 
+def test_a_round_that_is_cancelled_while_its_data_is_written_stops_there_and_leaves_nothing_half(round, monkeypatch):
+    seen, written = threading.Event(), execution.write_data
+
+    @contextmanager
+    def heart(_):
+        yield seen
+
+    def cancelled_meanwhile(**asked):
+        actions.cancel_round(round=TrainingRound.objects.get(pk=round.pk))
+        seen.set()
+        return written(**asked)
+
+    monkeypatch.setattr(execution, "kept_alive", heart)
+    monkeypatch.setattr(execution, "write_data", cancelled_meanwhile)
+    actions.execute_round(round=round)
+    assert round.state == TaskState.CANCELLED
+    assert told(round, "started") == []
+    assert not list(round.run_dir.glob("*data*"))
+
+
 def test_a_round_that_is_cancelled_once_its_last_stage_is_done_publishes_nothing(round, monkeypatch):
     finished = execution._stage_finished
 
