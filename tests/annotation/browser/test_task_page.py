@@ -196,7 +196,7 @@ def test_after_a_training_item_comes_the_feedback_and_then_the_work(open_page, p
     page.get_by_role("link", name="Go on").wait_for()
     assert_accessible(page)
     assert page.locator(".feedback-answer").count() == 4
-    page.wait_for_function("document.querySelector('[data-go-on]').dataset.goOn === 'ready'")
+    page.wait_for_selector("[data-go-on=ready]")  # never wait_for_function: it evals, which the page's policy forbids
     press(page, "Enter")
     page.wait_for_selector(".is-enhanced")
     assert Judgment.objects.get().assignment == first

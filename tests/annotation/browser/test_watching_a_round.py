@@ -46,9 +46,9 @@ def test_cancelling_is_asked_about_and_its_button_lives_through_the_page_drawing
     page = new_page(alice, running.get_absolute_url())
     page.evaluate("document.getElementById('cancel-round').wasThere = true")
     page.focus("#cancel-round")
-    with page.expect_response(lambda response: response.url.endswith(running.get_absolute_url())):
-        pass  # the part asks again by itself
-    page.wait_for_function("document.getElementById('cancel-round').wasThere")
+    is_the_same_after_the_part_asked_again = """() => new Promise((resolve) => document.body.addEventListener(
+        "htmx:afterSettle", () => resolve(document.getElementById("cancel-round").wasThere === true), {once: true}))"""
+    assert page.evaluate(is_the_same_after_the_part_asked_again)
     assert page.evaluate("document.activeElement.id") == "cancel-round"
     page.press("#cancel-round", "Enter")
     page.wait_for_selector("h1:text-is('Cancel r1?')")
