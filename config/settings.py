@@ -39,6 +39,8 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django_htmx",
     "csp",
+    "drf_spectacular",  # its templates; rest_framework's own pages are not used
+    "drf_spectacular_sidecar",  # the documentation's browser code, as a package ships it
     "config",
     "sampling",
     "annotation",
@@ -110,7 +112,18 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     # An announcement that nobody took in time is void: the next one says the same.
     name: {"task": name, "schedule": 10.0, "options": {"expires": 30}}
-    for name in ("sampling.tasks.reap", "annotation.tasks.reap", "training.tasks.reap")
+    for name in (
+        "sampling.tasks.reap",
+        "sampling.tasks.deliver_webhooks",
+        "annotation.tasks.reap",
+        "training.tasks.reap",
+    )
+}
+# What can be imported, and which class keeps it (sampling/importing/stores.py).
+IMPORT_STORES = {
+    "prompts": "sampling.importing.prompts.PromptStore",
+    "completions": "sampling.importing.completions.CompletionStore",
+    "judgments": "annotation.importing.judgments.JudgmentStore",
 }
 # Where training curves go beside TensorBoard's files, which are always written: "wandb", "trackio", or both.
 TRACKERS = os.environ.get("WHETSTONE_TRACKERS", "").replace(",", " ").split()

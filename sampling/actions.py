@@ -2,9 +2,8 @@
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, BinaryIO, assert_never
+from collections.abc import Callable, Sequence
+from typing import Any, assert_never
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -19,11 +18,8 @@ from sampling.models import (
     Completion,
     ModelRole,
     ModelVersion,
-    Prompt,
-    PromptImport,
     PromptSet,
     SamplingRun,
-    Split,
 )
 from sampling.processes import Failed, Finished
 from sampling.program_runs import (
@@ -36,7 +32,6 @@ from sampling.program_runs import (
     is_database_full,
     worker_stopping,
 )
-from sampling.prompt_files import BadLine, GoodPrompt, read_prompts
 
 IMPORT_BATCH = 500
 REJECTED_KEPT = 5000  # a file of a million bad lines must not become a page, or a row, of a million
@@ -46,105 +41,6 @@ log = logging.getLogger(__name__)
 
 class NothingToSample(Exception):
     """A sampling run that would be empty; the message says why and the remedy."""
-
-
-# --- prompts ----------------------------------------------------------------------------------------------------
-
-
-def import_prompts(
-    *,
-    prompt_set_name: str,
-    file: BinaryIO,
-    file_name: str,
-    created_by: Any = None,
-    on_progress: Callable[[int], object] | None = None,
-    default_eval_share: float = 0.0,
-) -> PromptImport:
-    """Add the good prompts of a JSON Lines file to a set, made where there is none; keep the reason for each bad line.
-
-    A prompt that the set has already is a bad line too, so importing a file twice adds nothing. A line without a
-    split goes to eval with a chance of ``default_eval_share``, decided by its content: always the same way.
-    ``on_progress`` gets the number of bytes read so far.
-    """
-    prompt_set, _ = PromptSet.objects.get_or_create(name=prompt_set_name, defaults={"created_by": created_by})
-    report = PromptImport.objects.create(
-        prompt_set=prompt_set, file_name=Path(file_name).name[:255], created_by=created_by
-    )
-    rejected = _Rejected()
-    batch: list[GoodPrompt] = []
-    for line in read_prompts(file):
-        match line:
-            case GoodPrompt():
-                batch.append(line)
-            case BadLine():
-                rejected.add([line])
-            case _:
-                assert_never(line)
-        if len(batch) == IMPORT_BATCH:
-            rejected.add(_store(batch, report, default_eval_share))
-            batch = []
-            if on_progress:
-                on_progress(file.tell())
-    rejected.add(_store(batch, report, default_eval_share))
-    report.rejected, report.rejected_count = rejected.as_json(), rejected.count
-    report.save(update_fields=["rejected", "rejected_count"])
-    if on_progress:
-        on_progress(file.tell())
-    return report
-
-
-class _Rejected:
-    """The bad lines of one file: all are counted, the first REJECTED_KEPT are kept."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._kept: list[BadLine] = []
-
-    def add(self, lines: Iterable[BadLine]) -> None:
-        for line in lines:
-            self.count += 1
-            if len(self._kept) < REJECTED_KEPT:
-                self._kept.append(line)
-
-    def as_json(self) -> list[dict[str, Any]]:
-        by_line = sorted(self._kept, key=lambda bad: bad.line)
-        return [{"line": bad.line, "reason": bad.reason, "content": bad.content} for bad in by_line]
-
-
-@transaction.atomic
-def _store(batch: list[GoodPrompt], report: PromptImport, eval_share: float) -> list[BadLine]:
-    """Add what the set has not yet; return the rest as bad lines."""
-    # Two imports into one set at the same time take turns, so that each counts right.
-    PromptSet.objects.select_for_update().get(pk=report.prompt_set_id)
-    hashes = {prompt.line: prompt.content_hash for prompt in batch}
-    there = set(
-        Prompt.objects.filter(prompt_set_id=report.prompt_set_id, content_hash__in=hashes.values()).values_list(
-            "content_hash", flat=True
-        )
-    )
-    new = [prompt for prompt in batch if hashes[prompt.line] not in there]
-    Prompt.objects.bulk_create(
-        Prompt(
-            prompt_set_id=report.prompt_set_id,
-            messages=prompt.messages,
-            split=prompt.split or _split_by_content(hashes[prompt.line], eval_share),
-            metadata=prompt.metadata,
-            content_hash=hashes[prompt.line],
-        )
-        for prompt in new
-    )
-    report.added += len(new)
-    report.save(update_fields=["added"])
-    return [
-        BadLine(prompt.line, "The set has this prompt already.", prompt.messages[-1]["content"][:500])
-        for prompt in batch
-        if hashes[prompt.line] in there
-    ]
-
-
-def _split_by_content(content_hash: str, eval_share: float) -> str:
-    place = int(content_hash[:8], 16) / 2**32  # 0 to 1, evenly
-    return Split.EVAL if place < eval_share else Split.TRAIN
 
 
 # --- models -----------------------------------------------------------------------------------------------------

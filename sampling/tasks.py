@@ -41,3 +41,8 @@ def run_sampling(run_id: int) -> None:
 def reap() -> None:
     """Re-queue sampling runs whose worker is gone, and announce those whose message was lost."""
     long_tasks.reap(SamplingRun, announce=actions.announce)
+
+
+@shared_task
+def deliver_webhooks() -> None:
+    """To be written."""

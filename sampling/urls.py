@@ -3,12 +3,18 @@
 from django.urls import path
 
 from sampling import views
+from sampling.curation import urls as curation
+from sampling.importing import urls as importing
+from sampling.rest import urls as tokens
+from sampling.webhooks import urls as webhooks
 
 app_name = "sampling"
 urlpatterns = [
+    *importing.urlpatterns,
+    *curation.urlpatterns,
+    *tokens.urlpatterns,
+    *webhooks.urlpatterns,
     path("prompts/", views.prompt_sets, name="prompt_sets"),
-    path("prompts/import/", views.import_prompts, name="import_prompts"),
-    path("prompts/imports/<int:pk>/", views.prompt_import, name="prompt_import"),
     path("prompts/<int:pk>/", views.prompt_set, name="prompt_set"),
     path("models/", views.models, name="models"),
     path("models/register/", views.register_model, name="register_model"),

@@ -13,10 +13,10 @@ from sampling import actions
 from sampling.access import staff_required
 from sampling.actions import NothingToSample
 from sampling.checkpoints import ModelNotUsable
-from sampling.forms import ImportPromptsForm, RegisterModelForm, SamplingRunForm
+from sampling.forms import RegisterModelForm, SamplingRunForm
 from sampling.lifecycle import StaleState
 from sampling.lineage import lay_out
-from sampling.models import ModelVersion, PromptImport, PromptSet, SamplingRun, Split
+from sampling.models import ModelVersion, PromptSet, SamplingRun, Split
 from sampling.pace import pace
 
 PROMPTS_A_PAGE = 50
@@ -34,34 +34,6 @@ def prompt_sets(request: HttpRequest) -> HttpResponse:
     return render(request, "sampling/prompt_sets.html", {"prompt_sets": PromptSet.objects.with_counts()})
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@staff_required
-def import_prompts(request: HttpRequest) -> HttpResponse:
-    """The import form; a good one leads to the report of what was added and what was not."""
-    initial = {"prompt_set_name": request.GET.get("set", "")}
-    form = ImportPromptsForm(request.POST or None, request.FILES or None, initial=initial)
-    if form.is_valid():
-        file, file_name = form.prompts()
-        report = actions.import_prompts(
-            prompt_set_name=form.cleaned_data["prompt_set_name"],
-            file=file,
-            file_name=file_name,
-            created_by=request.user,
-            default_eval_share=form.cleaned_data["eval_percent"] / 100,
-        )
-        return redirect("sampling:prompt_import", pk=report.pk)
-    return render(request, "sampling/import_prompts.html", {"form": form}, status=422 if form.is_bound else 200)
-
-
-@require_GET
-@staff_required
-def prompt_import(request: HttpRequest, pk: int) -> HttpResponse:
-    report = get_object_or_404(PromptImport.objects.select_related("prompt_set"), pk=pk)
-    page = Paginator(report.rejected, PROMPTS_A_PAGE).get_page(request.GET.get("page"))
-    unlisted = report.rejected_count - len(report.rejected)
-    return render(request, "sampling/prompt_import.html", {"report": report, "page": page, "unlisted": unlisted})
-
-
 @require_GET
 @staff_required
 def prompt_set(request: HttpRequest, pk: int) -> HttpResponse:
@@ -75,7 +47,7 @@ def prompt_set(request: HttpRequest, pk: int) -> HttpResponse:
         "prompt_set": prompts_of,
         "page": page,
         "split": split,
-        "imports": prompts_of.imports.defer("rejected")[:10],  # thousands of lines, perhaps
+        "imports": prompts_of.imports.defer("seen", "options")[:10],
     }
     return render(request, "sampling/prompt_set.html", context)
 

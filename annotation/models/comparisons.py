@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from annotation.models.projects import Project
-from sampling.models import Completion, Prompt
+from sampling.models import Completion, DataImport, Prompt
 
 
 class Purpose(models.TextChoices):
@@ -41,6 +41,10 @@ class Comparison(models.Model):
     )
     explanation = models.TextField(blank=True, help_text="Why the known answer is right; the feedback in training.")
     withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Since then it is in no queue and in no data.")
+    data_import = models.ForeignKey(
+        DataImport, null=True, blank=True, on_delete=models.PROTECT, related_name="comparisons", db_index=False,
+        help_text="What brought it, judged already: it wants no judgment of ours, and has no slot.",
+    )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ComparisonQuerySet.as_manager()
@@ -59,6 +63,9 @@ class Comparison(models.Model):
         indexes = [
             models.Index(
                 fields=["project", "purpose"], condition=~models.Q(purpose="work"), name="comparisons_with_known_answer"
+            ),
+            models.Index(
+                fields=["data_import"], condition=models.Q(data_import__isnull=False), name="comparisons_of_an_import"
             ),
         ]
 

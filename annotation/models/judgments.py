@@ -6,11 +6,14 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.models.comparisons import Comparison, Purpose, Slot
 from annotation.models.members import JudgeKind
 from annotation.models.projects import GuidelinesVersion
+from annotation.models.withdrawals import WithdrawnWork
 from sampling.lifecycle import Lifecycle
+from sampling.models import DataImport
 
 
 class AssignmentState(models.TextChoices):
@@ -98,11 +101,14 @@ class JudgmentQuerySet(models.QuerySet):
         return self.filter(~models.Exists(Judgment.objects.filter(supersedes=models.OuterRef("pk"))))
 
     def of_work(self):
-        """Only what may become data: of work that was not withdrawn, by annotators or by a reviewer's decision."""
+        """Only what may become data: of work not withdrawn, by annotators, by a reviewer's decision, or imported."""
         # By the assignment too: what was given as gold, by everybody, is no data when that becomes work again.
         given_as = [AssignmentPurpose.WORK, AssignmentPurpose.REVIEW]
         return self.filter(
-            comparison__purpose=Purpose.WORK, comparison__withdrawn_at__isnull=True, assignment__purpose__in=given_as
+            models.Q(assignment__purpose__in=given_as) | models.Q(kind=JudgeKind.IMPORTED),
+            ~models.Exists(WithdrawnWork.objects.filter(annotator=models.OuterRef("annotator"))),
+            comparison__purpose=Purpose.WORK,
+            comparison__withdrawn_at__isnull=True,
         )
 
     def by_annotators(self):
@@ -115,7 +121,16 @@ class Judgment(models.Model):
 
     comparison = models.ForeignKey(Comparison, on_delete=models.PROTECT, related_name="judgments")
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="judgments")
-    assignment = models.ForeignKey(Assignment, on_delete=models.PROTECT, related_name="judgments")
+    assignment = models.ForeignKey(
+        Assignment, null=True, blank=True, on_delete=models.PROTECT, related_name="judgments",
+        help_text="The lease that it came of; none for an imported one.",
+    )  # fmt: skip
+    data_import = models.ForeignKey(
+        DataImport, null=True, blank=True, on_delete=models.PROTECT, related_name="judgments", db_index=False
+    )
+    source = models.JSONField(
+        default=dict, blank=True, help_text="Of an imported one: what the source says of who judged, and its own id."
+    )
     kind = models.CharField(max_length=10, choices=JudgeKind)
     is_decision = models.BooleanField(
         default=False, help_text="A reviewer's, which takes precedence over the annotators' judgments."
@@ -137,18 +152,33 @@ class Judgment(models.Model):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="superseded_by"
     )
     request_key = models.UUIDField(unique=True, help_text="A repeated submit with one key is one judgment.")
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, help_text="When it was given: also an imported one.")
 
     objects = JudgmentQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]
-        indexes = [models.Index(fields=["created_at"], name="judgments_by_time")]  # for a project's pace
+        indexes = [
+            models.Index(fields=["created_at"], name="judgments_by_time"),  # for a project's pace
+            models.Index(
+                fields=["data_import"], condition=models.Q(data_import__isnull=False), name="judgments_of_an_import"
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["assignment", "revision"], name="one_judgment_per_assignment_and_revision"),
             models.CheckConstraint(
                 condition=models.Q(revision=1, supersedes__isnull=True)
                 | models.Q(revision__gt=1, supersedes__isnull=False),
                 name="only_a_later_revision_supersedes",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="imported", assignment__isnull=True, data_import__isnull=False)
+                | (~models.Q(kind="imported") & models.Q(assignment__isnull=False, data_import__isnull=True)),
+                name="a_judgment_is_of_an_assignment_or_imported",
+            ),
+            models.UniqueConstraint(
+                fields=["comparison", "annotator", "revision"],
+                condition=models.Q(kind="imported"),
+                name="one_imported_judgment_per_annotator_and_revision",
             ),
         ]

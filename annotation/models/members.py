@@ -17,6 +17,7 @@ class JudgeKind(models.TextChoices):
     PERSON = "person", "person"
     SIMULATED = "simulated", "simulated annotator"
     MODEL = "model", "model judge"
+    IMPORTED = "imported", "imported"  # judged elsewhere; who or what by is in the judgment's ``source``
 
 
 class Qualification(models.TextChoices):

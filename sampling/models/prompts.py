@@ -45,11 +45,19 @@ class Prompt(models.Model):
     split = models.CharField(max_length=5, choices=Split, default=Split.TRAIN)
     metadata = models.JSONField(default=dict, blank=True)
     content_hash = models.CharField(max_length=64, help_text="SHA-256 of the messages, to find duplicates.")
+    data_import = models.ForeignKey(
+        "DataImport", null=True, blank=True, on_delete=models.PROTECT, related_name="prompts", db_index=False
+    )
 
     class Meta:
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(fields=["prompt_set", "content_hash"], name="one_prompt_per_set_and_content"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["data_import"], condition=models.Q(data_import__isnull=False), name="prompts_of_an_import"
+            ),
         ]
 
     def __str__(self) -> str:

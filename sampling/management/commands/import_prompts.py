@@ -8,7 +8,6 @@ from django.core.management.base import CommandError
 
 from sampling import actions
 from sampling.management.progress import ShellCommand, advance, bar
-from sampling.models import PromptImport
 
 SHOWN = 20
 
@@ -40,7 +39,6 @@ class Command(ShellCommand):
             f'{report.added} prompts added to "{report.prompt_set}", {report.rejected_count} lines left out.'
         )
 
-    def _import(self, file: Path, prompt_set: str, eval_share: float) -> PromptImport:
         try:
             with file.open("rb") as stream, bar(total=file.stat().st_size, unit="B", scale=True) as progress:
                 return actions.import_prompts(

@@ -1,0 +1,1 @@
+"""Projects, comparisons, judgments and datasets for programs."""

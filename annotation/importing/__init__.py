@@ -1,0 +1,1 @@
+"""Judgments made elsewhere, as rows of ours."""

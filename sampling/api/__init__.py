@@ -1,0 +1,1 @@
+"""Prompts, imports, models and sampling runs for programs."""

@@ -1,0 +1,1 @@
+"""Filters over prompts: what each removes is seen before anything is removed."""

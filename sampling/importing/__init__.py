@@ -1,0 +1,1 @@
+"""Imports: a source is looked through, brought in, and taken out again."""
