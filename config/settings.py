@@ -134,6 +134,32 @@ HAS_GPU = bootstrap.device_of(
 TRAINING_PROCESSES = installation.training_processes(os.environ.get("WHETSTONE_TRAINING_PROCESSES", "1"))
 VLLM_URLS = installation.listed(os.environ.get("VLLM_URLS", ""))
 
+# The API (sampling/rest/): JSON only, every error a problem detail, one schema.
+REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "sampling.rest.problems.handler",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "sampling.rest.pages.Pages",
+    "DEFAULT_FILTER_BACKENDS": ["sampling.rest.filtering.AllowListedFilters"],
+    "DEFAULT_SCHEMA_CLASS": "sampling.rest.schema.Described",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Whetstone",
+    "DESCRIPTION": "Prompts in, judgments, datasets and policies out: everything that the pages do.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums", "sampling.rest.schema.with_problems",
+    ],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,
+}  # fmt: skip
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

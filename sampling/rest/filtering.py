@@ -1,0 +1,26 @@
+"""Filters from an allow-list: what a view does not name is refused, not ignored."""
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from sampling.rest.pages import Pages
+
+ALWAYS = {Pages.cursor_query_param, Pages.page_size_query_param}
+
+
+class AllowListedFilters(filters.DjangoFilterBackend):
+    """django-filter by the view's ``filterset_class`` or ``filterset_fields``."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet, view: APIView) -> QuerySet:
+        filterset = self.get_filterset(request, queryset, view)
+        allowed = set(filterset.form.fields if filterset is not None else ()) | ALWAYS
+        if unknown := sorted(set(request.query_params) - allowed):
+            raise ValidationError(
+                {unknown[0]: [f"There is no such filter. Choose from: {', '.join(sorted(allowed))}."]}
+            )
+        if nul := [name for name in request.query_params if "\0" in request.query_params[name]]:
+            raise ValidationError({nul[0]: ["A NUL character cannot be searched for."]})
+        return super().filter_queryset(request, queryset, view)

@@ -1,0 +1,22 @@
+"""Lists come in pages by cursor: what is added meanwhile neither repeats rows nor hides them."""
+
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import CursorPagination
+
+PAGE_SIZE = 50
+MAX_PAGE_SIZE = 500
+
+
+class Pages(CursorPagination):
+    """Newest first, ``?page_size=`` up to 500; ``next`` is null at the end."""
+
+    page_size = PAGE_SIZE
+    max_page_size = MAX_PAGE_SIZE
+    page_size_query_param = "page_size"
+    ordering = "-pk"
+
+    def paginate_queryset(self, queryset, request, view=None):
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (NotFound, ValueError):  # a forged cursor may name a position that is no number
+            raise NotFound("This cursor is not one of ours. Begin again without it.") from None
