@@ -21,4 +21,5 @@ class NotPeriodic(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         routine = record.name in ("celery.worker.strategy", "celery.app.trace") and record.levelno <= logging.INFO
-        return not (routine and "tasks.reap[" in record.getMessage())
+        said = record.getMessage()
+        return not (routine and ("tasks.reap[" in said or "tasks.deliver_webhooks[" in said))

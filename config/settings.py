@@ -119,6 +119,7 @@ CELERY_BEAT_SCHEDULE = {
         "training.tasks.reap",
     )
 }
+CELERY_BEAT_SCHEDULE["sampling.tasks.forget_old"] = {"task": "sampling.tasks.forget_old", "schedule": 3600.0}
 # What can be imported, and which class keeps it (sampling/importing/stores.py).
 IMPORT_STORES = {
     "prompts": "sampling.importing.prompts.PromptStore",

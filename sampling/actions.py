@@ -16,6 +16,7 @@ from sampling.lifecycle import StaleState
 from sampling.long_tasks import TaskState
 from sampling.models import (
     Completion,
+    Event,
     ModelRole,
     ModelVersion,
     PromptSet,
@@ -32,9 +33,7 @@ from sampling.program_runs import (
     is_database_full,
     worker_stopping,
 )
-
-IMPORT_BATCH = 500
-REJECTED_KEPT = 5000  # a file of a million bad lines must not become a page, or a row, of a million
+from sampling.webhooks.emitting import emit
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +80,9 @@ def register_model(
         version.full_clean(validate_unique=False)
         with transaction.atomic():
             version.save()
+            if version.published_at:
+                data = {"id": version.pk, "name": version.name, "content_hash": version.content_hash}
+                emit(Event.POLICY_PUBLISHED, data)
     except IntegrityError:
         return _same_version(version)
     return version

@@ -23,7 +23,8 @@ from annotation.queue import overlap
 from annotation.rendering.markdown import SHOWN_CHARACTERS
 from annotation.rules.marks import Mark, Questions, check_mark
 from annotation.rules.ranking import EDIT, Ranking, RankingError, check_covers, check_edit
-from sampling.models import Completion, Origin
+from sampling.models import Completion, Event, Origin
+from sampling.webhooks.emitting import emit
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _judge(
         assignment.move_to(AssignmentState.SUBMITTED, is_locked=True, draft=None)
         overlap.fill(assignment.slot_id)
     edit = _completion_of(assignment, answer.edit).pk if answer.edit else None
-    return Judgment.objects.create(
+    judgment = Judgment.objects.create(
         comparison_id=assignment.comparison_id,
         annotator_id=assignment.annotator_id,
         assignment=assignment,
@@ -181,6 +182,24 @@ def _judge(
         supersedes=previous,
         request_key=request_key,
     )
+    if previous is None:
+        _tell_if_completed(project, judgment)
+    return judgment
+
+
+# The last of its slots is filled; asked of gold too, which has none, so that both take the same statements.
+_COMPLETED = """
+    EXISTS (SELECT FROM annotation_comparison WHERE id = %(comparison)s AND purpose = 'work')
+    AND EXISTS (SELECT FROM annotation_slot WHERE comparison_id = %(comparison)s AND is_filled)
+    AND NOT EXISTS (
+        SELECT FROM annotation_slot WHERE comparison_id = %(comparison)s AND NOT is_filled AND NOT is_parked)
+"""
+
+
+def _tell_if_completed(project: Project, judgment: Judgment) -> None:
+    data = {"project": project.slug, "comparison": judgment.comparison_id, "judgment": judgment.pk}
+    parameters = {"comparison": judgment.comparison_id}
+    emit(Event.COMPARISON_COMPLETED, data, only_if=_COMPLETED, parameters=parameters)
 
 
 def _content(

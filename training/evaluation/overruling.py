@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion
+from training import telling
 from training.lineage.card import write_card
 from training.models import TrainingRound
 
@@ -56,7 +57,8 @@ def overrule_gate(*, round: TrainingRound, by: Any, reason: str) -> TrainingRoun
         held.overruled_by, held.overruled_at, held.overrule_reason = by, now, reason
         held.save(update_fields=["overruled_by", "overruled_at", "overrule_reason"])
         # One that was published by hand meanwhile keeps its date.
-        ModelVersion.objects.filter(pk=held.policy_id, published_at__isnull=True).update(published_at=now)
+        if ModelVersion.objects.filter(pk=held.policy_id, published_at__isnull=True).update(published_at=now):
+            telling.policy_published(held.policy)
         # What is on record stays so, even where the card beside the weights cannot be written.
         transaction.on_commit(lambda: write_card(ModelVersion.objects.get(pk=held.policy_id)), robust=True)
     round.refresh_from_db()

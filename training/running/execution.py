@@ -32,6 +32,7 @@ from sampling.program_runs import (
     run_program,
     worker_stopping,
 )
+from training import telling
 from training.evaluation import gate
 from training.lineage.card import write_card
 from training.models import Stage, StageKind, StageState, TrainingRound
@@ -246,7 +247,9 @@ def _finish(round: TrainingRound) -> None:
         if report and report["passed"]:
             policy.published_at = timezone.now()
             policy.save(update_fields=["published_at"])
+            telling.policy_published(policy)
         round.end(TaskState.FINISHED, policy=policy, gate_report=report, phase="")
+        telling.round_ended(round)
     _write_card(policy)
 
 
@@ -284,6 +287,7 @@ def _end_badly(round: TrainingRound, state: str, stage_state: str, *, failure: s
                 stage.move_to(stage_state, finished_at=timezone.now(), failure=failure)
             where = f"{stage.get_kind_display()} failed: " if stage and failure else ""
             round.end(state, failure=where + failure, phase="")
+            telling.round_ended(round)
     except (RoundLost, StaleState):
         log.warning("Round %s was taken over by another worker; its end is that one's to tell.", round.pk)
     except DATABASE_LOST as error:
