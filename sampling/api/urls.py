@@ -2,10 +2,16 @@
 
 from rest_framework.routers import SimpleRouter
 
-from sampling.api import prompts
+from sampling.api import access, models, prompts, runs
 
 app_name = "sampling-api"
 router = SimpleRouter(use_regex_path=False)
 router.register("prompt-sets", prompts.PromptSets, basename="prompt-set")
 router.register("prompts", prompts.Prompts, basename="prompt")
+router.register("models", models.ModelVersions, basename="model")
+router.register("sampling-runs", runs.SamplingRuns, basename="sampling-run")
+router.register("completions", runs.Completions, basename="completion")
+router.register("tokens", access.Tokens, basename="token")
+router.register("webhooks", access.Webhooks, basename="webhook")
+router.register("deliveries", access.Deliveries, basename="delivery")
 urlpatterns = router.urls

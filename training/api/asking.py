@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from annotation.models import DatasetSnapshot
@@ -18,6 +19,7 @@ SEED = 17
 LISTED = 20  # of what there is, in an error's words
 
 
+@extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string"}]})
 class ByNameOrId(serializers.Field):
     """A row by its id (a number) or by its name (text); a wrong one is answered with those there are."""
 
@@ -32,7 +34,7 @@ class ByNameOrId(serializers.Field):
         of_id = isinstance(value, int)
         if of_id and abs(value) >= 2**63:
             raise serializers.ValidationError(f"There is no {self.what} {value}.")
-        found = list(rows.filter(Q(pk=value) if of_id else Q(name=value))[:2])
+        found = list(rows.filter(Q(pk=value) if of_id else Q(name=value.replace("\0", "")))[:2])
         if not found:
             there = ", ".join(rows.values_list("name", flat=True)[:LISTED]) or "none yet"
             raise serializers.ValidationError(f'There is no {self.what} "{value}". There are: {there}.')
@@ -41,6 +43,7 @@ class ByNameOrId(serializers.Field):
         return found[0]
 
 
+@extend_schema_field({"oneOf": [{"type": "object", "additionalProperties": {}}, {"type": "string"}]})
 class Changes(serializers.Field):
     """By section ({"dpo": {"beta": 0.2}}), or the lines of TOML that the form takes."""
 

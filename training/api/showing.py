@@ -12,26 +12,6 @@ from training.models import LaunchCheck, Stage, TrainingRound
 from training.watching import progress
 
 Shown = dict[str, Any]
-CHECKED = {"base_policy": "smollm2", "snapshot": "june", "recipe": "demo", "changes": {"dpo": {"beta": 0.2}}}
-FIRST, NEXT = {"name": "r1", **CHECKED}, {"name": "r2", "previous": "r1"}
-
-
-def index() -> list[Shown]:
-    """What can be asked for, each with an example."""
-    rounds, of_one = reverse("training-api:rounds"), reverse("training-api:round", args=[1])
-    return [
-        _address("GET", f"{rounds}?page=1&page_size=50", "the rounds, newest first"),
-        _address("POST", rounds, "launch a round: names or ids; a repeated request_key (a UUID) launches one", FIRST),
-        _address("POST", rounds, "launch the next round of a schedule, with its recipe and changes", NEXT),
-        _address("POST", reverse("training-api:check"), "check the data; ask until the state is finished", CHECKED),
-        _address("GET", of_one, "one round with its stages, results and gate"),
-        _address("POST", reverse("training-api:round_cancel", args=[1]), "stop it; finished stages are kept"),
-        _address("POST", reverse("training-api:round_retry", args=[1]), "queue a failed or cancelled round again"),
-    ]
-
-
-def _address(method: str, address: str, what: str, content: Shown | None = None) -> Shown:
-    return {"method": method, "address": address, "what": what} | ({"send": content} if content else {})
 
 
 def round_in_short(round: TrainingRound) -> Shown:
@@ -39,7 +19,7 @@ def round_in_short(round: TrainingRound) -> Shown:
     return {
         "id": round.pk,
         "name": round.name,
-        "url": reverse("training-api:round", args=[round.pk]),
+        "url": reverse("training-api:round-detail", args=[round.pk]),
         "page": round.get_absolute_url(),
         "state": round.state,
         "phase": round.phase,

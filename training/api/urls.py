@@ -1,15 +1,14 @@
-"""Addresses of the API of rounds, below /api/."""
+"""Addresses of rounds and what belongs to them, below /api/."""
 
-from django.urls import path
+from rest_framework.routers import SimpleRouter
 
-from training.api import views
+from training.api import others, rounds
 
 app_name = "training-api"
-urlpatterns = [
-    path("", views.index, name="index"),
-    path("rounds/", views.rounds, name="rounds"),
-    path("rounds/check/", views.check, name="check"),
-    path("rounds/<int:pk>/", views.round, name="round"),
-    path("rounds/<int:pk>/cancel/", views.round_cancel, name="round_cancel"),
-    path("rounds/<int:pk>/retry/", views.round_retry, name="round_retry"),
-]
+router = SimpleRouter(use_regex_path=False)
+router.register("rounds", rounds.Rounds, basename="round")
+router.register("recipes", others.Recipes, basename="recipe")
+router.register("demonstration-sets", others.Demonstrations, basename="demonstration-set")
+router.register("blind-tests", others.BlindTests, basename="blind-test")
+router.register("lineage", others.Lineages, basename="lineage")
+urlpatterns = router.urls

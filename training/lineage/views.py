@@ -80,14 +80,14 @@ def lineage_judgments_file(request: HttpRequest, pk: int) -> HttpResponse:
 @staff_required
 def learned_from(request: HttpRequest, what: str, pk: int) -> HttpResponse:
     """Which versions learned from this judgment, annotator or prompt; as JSON with ``?format=json``."""
-    title, crumb, found = _asked(what, pk)
+    title, crumb, found = asked_for(what, pk)
     if request.GET.get("format") == "json":
-        return JsonResponse({"learned_from": title, "versions": [_learned_json(each) for each in found]})
+        return JsonResponse({"learned_from": title, "versions": [learned_json(each) for each in found]})
     context = {"title": title, "crumb": crumb, "found": found, "what": what}
     return render(request, "training/learned_from.html", context)
 
 
-def _asked(what: str, pk: int) -> tuple[str, str, list[Learned]]:
+def asked_for(what: str, pk: int) -> tuple[str, str, list[Learned]]:
     """What it is called, where it is shown, and who learned from it."""
     match what:
         case "judgment":
@@ -120,7 +120,7 @@ def _values(stage: Stage) -> str:
     return json.dumps(stage.round.recipe.get(stage.kind, {}), indent=2)
 
 
-def _learned_json(each: Learned) -> dict[str, Any]:
+def learned_json(each: Learned) -> dict[str, Any]:
     return {
         "version": each.version.name,
         "content_hash": each.version.content_hash,
