@@ -156,6 +156,11 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums", "sampling.rest.schema.with_problems",
     ],
+    "ENUM_NAME_OVERRIDES": {
+        "TaskState": "sampling.long_tasks.TaskState",
+        "StageState": "training.models.StageState",
+        "DeliveryState": "sampling.models.DeliveryState",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENABLE_DJANGO_DEPLOY_CHECK": False,

@@ -1,6 +1,7 @@
 """One's own API tokens, and webhooks."""
 
 from django.db.models import QuerySet
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
@@ -8,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sampling.models import ApiToken, Delivery, Scope, Webhook
+from sampling.rest.filtering import TrueOrFalse
 from sampling.rest.tokens import revoke_token
 from sampling.rest.views import Resource, SiteResource
 from sampling.webhooks import actions as webhooks
@@ -51,16 +53,19 @@ class WebhookShown(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+def _events(**more) -> serializers.ListField:
+    choices = [event.value for event in webhooks.subscribable()]
+    return serializers.ListField(child=serializers.ChoiceField(choices=choices), allow_empty=False, **more)
+
+
 class WebhookAsked(serializers.Serializer):
     url = serializers.URLField(max_length=500)
-    events = serializers.ListField(
-        child=serializers.ChoiceField(choices=[event.value for event in webhooks.subscribable()]), allow_empty=False
-    )
+    events = _events()
 
 
 class WebhookChanged(WebhookAsked):
     url = serializers.URLField(max_length=500, required=False)
-    events = serializers.ListField(child=WebhookAsked().fields["events"].child, allow_empty=False, required=False)
+    events = _events(required=False)
     is_active = serializers.BooleanField(required=False)
 
 
@@ -76,12 +81,16 @@ class DeliveryShown(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class WebhookFilters(filters.FilterSet):
+    is_active = TrueOrFalse()
+
+
 class Webhooks(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteResource):
     """Addresses that are told what happens, by a POST signed as Standard Webhooks has it."""
 
     queryset = Webhook.objects.all()
     serializer_class = WebhookShown
-    filterset_fields = ["is_active"]
+    filterset_class = WebhookFilters
     write_scope = Scope.WEBHOOKS
     scopes = {"list": Scope.WEBHOOKS, "retrieve": Scope.WEBHOOKS}  # a secret is in it
 

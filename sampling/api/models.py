@@ -1,6 +1,7 @@
 """Model versions."""
 
 from django.db.models import QuerySet
+from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.exceptions import ValidationError
@@ -10,11 +11,13 @@ from rest_framework.response import Response
 from sampling import actions
 from sampling.checkpoints import ModelNotUsable
 from sampling.models import ModelRole, ModelVersion, Scope
+from sampling.rest.fields import Named
+from sampling.rest.filtering import TrueOrFalse
 from sampling.rest.views import SiteResource
 
 
 class ModelVersionShown(serializers.ModelSerializer):
-    parent = serializers.SlugRelatedField("name", read_only=True, allow_null=True)
+    parent = Named(read_only=True, allow_null=True)
     completion_count = serializers.IntegerField(read_only=True, help_text="The candidates that it wrote.")
 
     class Meta:
@@ -30,9 +33,17 @@ class ModelVersionAsked(serializers.Serializer):
     name = serializers.CharField(max_length=120)
     location = serializers.CharField(max_length=500, help_text="A directory on the workers' machines, or a hub id.")
     role = serializers.ChoiceField(choices=ModelRole.choices, default=ModelRole.POLICY)
-    parent = serializers.SlugRelatedField("name", queryset=ModelVersion.objects.all(), default=None, allow_null=True)
+    parent = Named(queryset=ModelVersion.objects.all(), default=None, allow_null=True)
     publish = serializers.BooleanField(default=True, help_text="A published policy may write candidates.")
     notes = serializers.CharField(default="", allow_blank=True)
+
+
+class ModelVersionFilters(filters.FilterSet):
+    is_published = TrueOrFalse(field_name="published_at", lookup_expr="isnull", exclude=True)
+
+    class Meta:
+        model = ModelVersion
+        fields = ["name", "role"]
 
 
 class ModelVersions(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteResource):
@@ -40,7 +51,7 @@ class ModelVersions(mixins.ListModelMixin, mixins.RetrieveModelMixin, SiteResour
 
     queryset = ModelVersion.objects.select_related("parent")
     serializer_class = ModelVersionShown
-    filterset_fields = {"name": ["exact"], "role": ["exact"], "published_at": ["isnull"]}
+    filterset_class = ModelVersionFilters
     write_scope = Scope.TRAIN
 
     def get_queryset(self) -> QuerySet[ModelVersion]:

@@ -13,6 +13,7 @@ from sampling.json_lines import Unusable
 from sampling.models import Prompt, PromptSet, Scope, Split
 from sampling.prompt_files import GoodPrompt, messages_of, metadata_of
 from sampling.rest import bulk
+from sampling.rest.fields import Named
 from sampling.rest.views import SiteResource
 
 
@@ -64,7 +65,7 @@ class PromptAsked(serializers.Serializer):
 
 
 class PromptsAsked(serializers.Serializer):
-    prompt_set = serializers.SlugRelatedField("name", queryset=PromptSet.objects.all())
+    prompt_set = Named(queryset=PromptSet.objects.all())
     rows = serializers.ListField(
         child=serializers.DictField(), min_length=1, max_length=bulk.MAX_ROWS, help_text="Each as PromptAsked."
     )

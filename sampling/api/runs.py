@@ -10,13 +10,16 @@ from rest_framework.response import Response
 from sampling import actions
 from sampling.actions import NothingToSample
 from sampling.models import MAX_TEMPERATURE, Completion, ModelVersion, PromptSet, SamplingRun, Scope, Split
+from sampling.rest.fields import Named
 from sampling.rest.views import SiteResource
 
+BOTH_OR_ONE = [("", "both"), *Split.choices]
 BIGGEST = 2**31 - 1  # of PostgreSQL's integers
 
 
 class SamplingRunShown(serializers.ModelSerializer):
-    policies = serializers.SlugRelatedField("name", many=True, read_only=True)
+    policies = Named(many=True, read_only=True)
+    split = serializers.ChoiceField(choices=BOTH_OR_ONE, read_only=True)
     skipped = serializers.ListField(child=serializers.DictField(), help_text="Prompts left out, and why.")
 
     class Meta:
@@ -30,11 +33,9 @@ class SamplingRunShown(serializers.ModelSerializer):
 
 
 class SamplingRunAsked(serializers.Serializer):
-    prompt_set = serializers.SlugRelatedField("name", queryset=PromptSet.objects.all())
-    policies = serializers.SlugRelatedField(
-        "name", queryset=ModelVersion.objects.published(), many=True, allow_empty=False
-    )
-    split = serializers.ChoiceField(choices=[("", "both"), *Split.choices], default="")
+    prompt_set = Named(queryset=PromptSet.objects.all())
+    policies = Named(queryset=ModelVersion.objects.published(), many=True, allow_empty=False)
+    split = serializers.ChoiceField(choices=BOTH_OR_ONE, default="")
     prompt_limit = serializers.IntegerField(min_value=1, max_value=BIGGEST, default=None, allow_null=True)
     n = serializers.IntegerField(min_value=1, max_value=64, default=4)
     temperature = serializers.FloatField(min_value=0.0, max_value=MAX_TEMPERATURE, default=1.0)
@@ -46,7 +47,7 @@ class SamplingRunAsked(serializers.Serializer):
 
 
 class CompletionShown(serializers.ModelSerializer):
-    model_version = serializers.SlugRelatedField("name", read_only=True, allow_null=True)
+    model_version = Named(read_only=True, allow_null=True)
 
     class Meta:
         model = Completion

@@ -2,6 +2,8 @@
 
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -9,6 +11,17 @@ from rest_framework.views import APIView
 from sampling.rest.pages import Pages
 
 ALWAYS = {Pages.cursor_query_param, Pages.page_size_query_param}
+
+
+@extend_schema_field(OpenApiTypes.BOOL)
+class TrueOrFalse(filters.ChoiceFilter):
+    """Nothing else: django-filter's own takes whatever it does not know for no filter at all."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(choices=[("true", "true"), ("false", "false")], **kwargs)
+
+    def filter(self, rows: QuerySet, value: str) -> QuerySet:
+        return super().filter(rows, value == "true") if value else rows
 
 
 class AllowListedFilters(filters.DjangoFilterBackend):

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
@@ -75,6 +76,7 @@ def problem(error: exceptions.APIException) -> dict[str, Any]:
     return content
 
 
+@csrf_exempt  # else a POST to nowhere would be answered by a page
 def not_found(request: HttpRequest, **anything: Any) -> JsonResponse:
     """Any address below /api/ that there is not."""
     content = problem(exceptions.NotFound(f"There is nothing at {request.path}. /api/docs/ lists the addresses."))

@@ -4,9 +4,10 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 
 from sampling.rest.authentication import scope_of
-from sampling.rest.idempotency import HEADER
+from sampling.rest.idempotency import HEADER, MAX_LENGTH
 from sampling.rest.problems import MEDIA_TYPE
 
 # Status -> when. 404 and 409 are said of every address that has a row in it.
@@ -39,13 +40,12 @@ class Described(AutoSchema):
         found = super().get_override_parameters()
         if self.method in ("GET", "HEAD", "OPTIONS"):
             return found
-        key = {
-            "name": HEADER,
-            "in": "header",
-            "required": False,
-            "description": "Repeat the request with the same key: it is carried out once.",
-            "schema": {"type": "string", "maxLength": 255, "pattern": "^[ -~]*$"},
-        }
+        key = OpenApiParameter(
+            HEADER,
+            {"type": "string", "maxLength": MAX_LENGTH, "pattern": "^[ -~]*$"},
+            OpenApiParameter.HEADER,
+            description="Repeat the request with the same key: it is carried out once.",
+        )
         return [*found, key]
 
 
