@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -13,8 +14,13 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def kept_alive(task: LongTask, *, every_seconds: float = HEARTBEAT_SECONDS) -> Iterator[threading.Event]:
-    """Beat from a thread of its own until the block is left.
+def kept_alive(
+    task: LongTask,
+    *,
+    every_seconds: float = HEARTBEAT_SECONDS,
+    progress: Callable[[], dict[str, Any]] = dict,
+) -> Iterator[threading.Event]:
+    """Beat from a thread of its own until the block is left, and store with each beat what ``progress`` gives then.
 
     The event is set once the task is to stop: cancelled, or another worker's. What takes long looks at it, and leaves
     the block by whatever its caller raises. The block must hold no lock on the task's row: the heartbeat would wait.
@@ -25,7 +31,7 @@ def kept_alive(task: LongTask, *, every_seconds: float = HEARTBEAT_SECONDS) -> I
         try:
             while not done.wait(every_seconds):
                 try:
-                    if not task.beat():
+                    if not task.beat(**progress()):
                         unwanted.set()
                 except (DatabaseError, InterfaceError) as error:
                     log.warning("No heartbeat for %s %s: %s", task._meta.verbose_name, task.pk, error)

@@ -5,7 +5,7 @@ No database here: what is in the set already, the caller knows.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -23,7 +23,7 @@ from sampling.json_lines import (
     turns,
 )
 
-__all__ = ["BadLine", "GoodPrompt", "read_prompts"]
+__all__ = ["BadLine", "GoodPrompt", "content_hash_of", "read_prompts"]
 
 MAX_LINE_CHARACTERS = 100_000
 MAX_LINE_BYTES = MAX_LINE_CHARACTERS * BYTES_A_CHARACTER
@@ -43,9 +43,13 @@ class GoodPrompt:
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 of the messages: two prompts with one hash ask the same thing."""
-        canonical = json.dumps(self.messages, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return content_hash_of(self.messages)
+
+
+def content_hash_of(messages: Sequence[dict[str, str]]) -> str:
+    """SHA-256 of a prompt's messages: two prompts with one hash ask the same thing."""
+    canonical = json.dumps(messages, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def read_prompts(stream: BinaryIO) -> Iterator[GoodPrompt | BadLine]:
@@ -84,10 +88,11 @@ def _parse(number: int, raw: bytes, is_whole: bool) -> GoodPrompt:
             raise Unusable(
                 f'Unknown field "{shorten(name)}". A line may have {", ".join(FIELDS)}; put the rest into metadata.'
             )
-    return GoodPrompt(number, _messages(row), _split(row), _metadata(row))
+    return GoodPrompt(number, messages_of(row), _split(row), metadata_of(row))
 
 
-def _messages(row: dict[str, Any]) -> list[dict[str, str]]:
+def messages_of(row: dict[str, Any]) -> list[dict[str, str]]:
+    """The chat of a row with "prompt" or "messages", and maybe "system". Raises Unusable."""
     if "prompt" in row and "messages" in row:
         raise Unusable('The line has both "prompt" and "messages"; give one.')
     if "prompt" not in row and "messages" not in row:
@@ -121,7 +126,8 @@ def _split(row: dict[str, Any]) -> str:
     return split
 
 
-def _metadata(row: dict[str, Any]) -> dict[str, Any]:
+def metadata_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Its "metadata", which may be any storable object. Raises Unusable."""
     metadata = row.get("metadata")
     if metadata is None:
         return {}

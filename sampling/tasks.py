@@ -7,9 +7,13 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.db import connection
 
 from sampling import actions, long_tasks
+from sampling.curation import actions as curation
+from sampling.importing import actions as importing
 from sampling.lifecycle import StaleState
-from sampling.models import SamplingRun
+from sampling.models import Curation, DataImport, SamplingRun
 from sampling.program_runs import worker_stopping
+from sampling.rest import idempotency
+from sampling.webhooks import delivering
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +28,8 @@ def hand_back_all(**_) -> None:
 def announce_waiting(**_) -> None:
     """What waited for a worker need not wait for the reaper too."""
     long_tasks.announce_waiting(SamplingRun, announce=actions.announce)
+    long_tasks.announce_waiting(DataImport, announce=importing.announce)
+    long_tasks.announce_waiting(Curation, announce=curation.announce)
     connection.close()  # the worker's main thread has no other use for one
 
 
@@ -38,11 +44,42 @@ def run_sampling(run_id: int) -> None:
 
 
 @shared_task
+def run_import(import_id: int) -> None:
+    """Look through an import, bring it in, or take it out. A message that comes twice finds the row taken."""
+    data_import = DataImport.objects.filter(pk=import_id).first()
+    if data_import is None:
+        return
+    try:
+        importing.execute(data_import=data_import)
+    except StaleState as stale:
+        log.info("Nothing to do: %s", stale)
+
+
+@shared_task
+def run_curation(curation_id: int) -> None:
+    """Run filters over a prompt set. A message that comes twice finds the row taken and does nothing."""
+    try:
+        curation.execute(curation=Curation.objects.get(pk=curation_id))
+    except StaleState as stale:
+        log.info("Nothing to do: %s", stale)
+
+
+@shared_task
 def reap() -> None:
-    """Re-queue sampling runs whose worker is gone, and announce those whose message was lost."""
+    """Re-queue what lost its worker, and announce what nobody can have heard of."""
     long_tasks.reap(SamplingRun, announce=actions.announce)
+    long_tasks.reap(DataImport, announce=importing.announce)
+    long_tasks.reap(Curation, announce=curation.announce)
 
 
 @shared_task
 def deliver_webhooks() -> None:
-    """To be written."""
+    """Send what is in the outbox of webhooks. Several at once take different deliveries."""
+    delivering.deliver_due()
+
+
+@shared_task
+def forget_old() -> None:
+    """Delete what is kept for some days only: answers to repeated requests, deliveries that have ended."""
+    idempotency.forget_old()
+    delivering.forget_old()

@@ -15,6 +15,7 @@ from annotation.datasets import exports, snapshots
 from annotation.models import JudgeKind, Project, Role
 from annotation.simulated import over_http as simulated_http
 from sampling import actions as sampling
+from sampling.importing import actions as importing
 from sampling.long_tasks import TaskState
 from sampling.models import ModelVersion, SamplingRun
 from tests.tiny_models import save_tiny_policy
@@ -44,10 +45,9 @@ def prompts_file(path: Path, *, train: int, evaluation: int) -> Path:
 
 
 def sampled(*, prompts: Path, policy: ModelVersion, max_tokens: int) -> SamplingRun:
-    with prompts.open("rb") as file:
-        report = sampling.import_prompts(prompt_set_name="loop", file=file, file_name=prompts.name)
+    done = importing.import_now(what="prompts", prompt_set_name="loop", location=str(prompts))
     run = sampling.create_sampling_run(
-        prompt_set=report.prompt_set, policies=[policy], n=4, max_tokens=max_tokens, enqueue=False
+        prompt_set=done.prompt_set, policies=[policy], n=4, max_tokens=max_tokens, enqueue=False
     )
     sampling.execute_sampling_run(run=run)
     assert run.state == TaskState.FINISHED, run.failure

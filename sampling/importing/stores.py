@@ -34,6 +34,10 @@ class Stored:
     rejected: dict[int, str] = field(default_factory=dict)
 
 
+class CannotImport(Exception):
+    """The source as a whole cannot be brought in; the message says why, and the remedy. A store may raise it too."""
+
+
 class CannotUndo(Exception):
     """Something was made of what an import brought; the message names it and the remedy."""
 
@@ -43,6 +47,7 @@ class Store(Protocol):
 
     label: str  # "prompts", in the middle of a sentence
     form: type[forms.Form]  # what it must be told: the "store" part of DataImport.options
+    data_import: DataImport
 
     def __init__(self, data_import: DataImport) -> None: ...
 

@@ -24,6 +24,7 @@ from annotation.models import DatasetSnapshot, JudgeKind, Judgment, Project
 from annotation.simulated import over_http as simulated_http
 from sampling import actions as sampling
 from sampling.durations import duration
+from sampling.importing import actions as importing
 from sampling.kept_secrets import kept_secret
 from sampling.long_tasks import LongTask, TaskState
 from sampling.models import ModelVersion, PromptSet, SamplingRun
@@ -108,11 +109,11 @@ def base_policy(demo: Demo) -> ModelVersion:
 def imported_prompts(demo: Demo) -> PromptSet:
     prompt_set = PromptSet.objects.filter(name=NAME).first()
     with PROMPTS.open("rb") as file:
-        if prompt_set is None or prompt_set.prompts.count() < sum(1 for _ in file):
-            file.seek(0)
-            report = sampling.import_prompts(prompt_set_name=NAME, file=file, file_name=PROMPTS.name)
-            prompt_set = report.prompt_set
-            demo.say(f'{report.added} prompts added to the set "{NAME}".')
+        count = sum(1 for _ in file)
+    if prompt_set is None or prompt_set.prompts.count() < count:
+        done = importing.import_now(what="prompts", prompt_set_name=NAME, location=str(PROMPTS))
+        prompt_set = done.prompt_set
+        demo.say(f'{done.prompts_added} prompts added to the set "{NAME}".')
     prompts = prompt_set.prompts
     demo.say(
         f'"{NAME}" holds {prompts.count()} prompts, {prompts.filter(split="eval").count()} of them held out for '

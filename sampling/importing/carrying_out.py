@@ -1,0 +1,122 @@
+"""What a worker does with an import: claims it, does what is to be done, and ends it."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, assert_never
+
+from sampling.curation.steps import BadStep
+from sampling.engine.run_dir import explain
+from sampling.importing.bringing_in import bring_in
+from sampling.importing.looking import look
+from sampling.importing.options import Options
+from sampling.importing.preparing import check_unchanged
+from sampling.importing.stores import CannotImport, CannotUndo
+from sampling.importing.undoing import take_out
+from sampling.importing.watching import Progress, Stop, Watch, watched
+from sampling.intake.sources import SourceUnusable
+from sampling.lifecycle import StaleState
+from sampling.long_tasks import TaskState
+from sampling.models import DataImport, Doing
+from sampling.processes import Failed, Finished
+from sampling.program_runs import (
+    DATABASE_LOST,
+    Cancelled,
+    ClaimLost,
+    DatabaseFull,
+    Outcome,
+    WorkerStopping,
+    is_database_full,
+    worker_stopping,
+)
+
+EXPLAINED = (CannotImport, CannotUndo, SourceUnusable, BadStep)  # their words are for people
+
+log = logging.getLogger(__name__)
+
+
+def execute(*, data_import: DataImport, on_progress: Callable[[Progress], object] | None = None) -> DataImport:
+    """Claim an import, do what it waits for, and end it.
+
+    Raises StaleState when another worker holds it already. A failure is stored in the row, not raised; Ctrl-C ends it
+    as cancelled and is raised again. A worker that ends hands it back, queued as it was.
+    """
+    if worker_stopping.is_set():
+        return data_import
+    data_import.take()
+    try:
+        outcome = _outcome(data_import, on_progress or (lambda progress: None))
+    except DATABASE_LOST as error:
+        if not is_database_full(error):
+            raise  # nothing can be written now: the reaper finds the row, and the next worker goes on from it
+        outcome = Failed(str(DatabaseFull()))
+    except KeyboardInterrupt:
+        _end(data_import, Cancelled())
+        raise
+    _end(data_import, outcome)
+    return data_import
+
+
+def _outcome(data_import: DataImport, on_progress: Callable[[Progress], object]) -> Outcome:
+    try:
+        with watched(data_import, on_progress) as watch:
+            _do(data_import, watch)
+    except Stop as stop:
+        return stop.outcome
+    except EXPLAINED as error:
+        return Failed(str(error))
+    except DATABASE_LOST:
+        raise
+    except StaleState:
+        return ClaimLost()
+    except Exception as error:
+        log.exception("Import %s failed", data_import.pk)
+        return Failed(explain(error))
+    return Finished({})
+
+
+def _do(data_import: DataImport, watch: Watch) -> None:
+    match Doing(data_import.doing):
+        case Doing.LOOK:
+            source_hash = check_unchanged(data_import, watch)
+            options = look(data_import, watch, lambda seen: _keep(data_import, seen=seen))
+            _keep(data_import, options=options.as_json(), source_hash=source_hash)
+        case Doing.IMPORT:
+            bring_in(data_import, watch)
+        case Doing.UNDO:
+            take_out(data_import, watch)
+        case other:
+            assert_never(other)
+
+
+def _keep(data_import: DataImport, **seen: Any) -> None:
+    mine = DataImport.objects.filter(pk=data_import.pk, claim=data_import.claim, state=TaskState.RUNNING)
+    if not mine.update(**seen):
+        raise Stop(ClaimLost())
+
+
+def look_now(data_import: DataImport, on_progress: Callable[[Progress], object]) -> tuple[dict[str, Any], Options]:
+    """What a look at an unsaved import sees. Nothing is written."""
+    seen: dict[str, Any] = {}
+    watch = Watch(data_import, on_progress=on_progress)
+    options = look(data_import, watch, seen.update)
+    return seen, options
+
+
+def _end(data_import: DataImport, outcome: Outcome) -> None:
+    try:
+        match outcome:
+            case Finished():
+                if data_import.state == TaskState.RUNNING:  # an undo has ended it together with what it deleted
+                    data_import.end(TaskState.FINISHED, phase="")
+            case Failed(reason):
+                data_import.end(TaskState.FAILED, failure=reason)
+            case Cancelled():
+                data_import.end(TaskState.CANCELLED)
+            case WorkerStopping():
+                data_import.hand_back()
+            case ClaimLost():
+                data_import.refresh_from_db()
+            case _:
+                assert_never(outcome)
+    except StaleState:
+        log.warning("Import %s was taken over by another worker; that one goes on.", data_import.pk)

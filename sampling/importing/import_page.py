@@ -1,0 +1,187 @@
+"""What an import's page shows in each state of the import, as context for its templates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.urls import reverse
+
+from sampling.curation.forms import PostedSteps, steps_context, steps_from, steps_problem
+from sampling.importing import showing
+from sampling.importing.forms import SettingsForm, store_form
+from sampling.importing.kinds import KINDS
+from sampling.importing.left_out import listing
+from sampling.importing.options import Options, options_of
+from sampling.importing.showing import Stage
+from sampling.intake.formats import FORMATS
+from sampling.models import DataImport, Doing
+
+KEPT = {  # what each kind of import keeps of a record
+    "prompts": ("prompts",),
+    "completions": ("prompts", "completions"),
+    "judgments": ("prompts", "completions", "judgments"),
+}
+LOOK, SAVE = "look", "save_filters"  # buttons of the settings; the filters have their own
+
+
+def state(row: DataImport, *, since: str = "") -> dict[str, Any]:
+    """What every state has."""
+    present, measured = showing.now(row), showing.moments_of(since)
+    return {
+        "row": row,
+        "stage": showing.stage_of(row),
+        "standing": showing.standing(row),
+        "kind": KINDS.get(row.what),
+        "since": " ".join(map(str, showing.next_moments(measured, present))),
+        "speed": None if row.is_over else showing.speed(row, measured, present),
+        "added": showing.added(row),
+        "came": showing.came(row),
+        "has_stored": showing.has_stored(row),
+        "may_be_undone": not why_not_undone(row),
+        "project": project_of(row),
+        "table": showing.first_rows(row.seen),
+        "records": showing.records(row.seen),
+        "format_label": _label(row.seen.get("format", "")),
+    }
+
+
+def _label(key: str) -> str:
+    return FORMATS[key].label if key in FORMATS else key
+
+
+def looked_at(row: DataImport) -> str:
+    """Which look the numbers are of."""
+    return row.finished_at.isoformat() if row.finished_at else ""
+
+
+def project_of(row: DataImport) -> Any:
+    """Where its judgments are: what annotation keeps of an import is reached by a reverse relation, as data."""
+    comparison = row.comparisons.select_related("project").first() if row.comparisons_added else None
+    return comparison.project if comparison else None
+
+
+def why_not_undone(row: DataImport) -> str:
+    """Empty where it may be tried. What was made of it only the undoing itself finds out."""
+    if not row.is_over:
+        return "A worker has this import now. Cancel it first, or wait until it is over."
+    if row.undone_at:
+        return "It is undone already."
+    if not showing.has_stored(row):
+        return "It has added nothing, so there is nothing to take out again."
+    return ""
+
+
+# --- before it comes in -----------------------------------------------------------------------------------------
+
+
+def settings_of(row: DataImport) -> dict[str, Any]:
+    options = options_of(row.options)
+    return _settings(row, _form(row), store_form(row.what, initial=options.store), options.steps) | _would(row)
+
+
+def _form(row: DataImport, data: QueryDict | None = None) -> SettingsForm:
+    return SettingsForm(data, seen=row.seen, options=options_of(row.options), what=row.what)
+
+
+def _settings(row: DataImport, form: SettingsForm, to_store: Any, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "settings_form": form,
+        "store_form": to_store,
+        "formats": [each for key, each in FORMATS.items() if row.what in each.gives],
+        **steps_context(steps, metadata_keys=showing.metadata_keys(row.seen)),
+    }
+
+
+def _would(row: DataImport) -> dict[str, Any]:
+    found = row.seen.get("records", {})
+    records = {kind: found[kind] for kind in KEPT[row.what] if found.get(kind)}
+    filters = row.seen.get("filters", ())
+    return {
+        "would": list(records.items()),
+        "would_words": showing.counts(records),
+        "may_start": row.what in records,
+        "removed_count": sum(step.get("removed", 0) for step in filters),
+        "funnel": showing.funnel(filters),
+        "looked_at": looked_at(row),
+    }
+
+
+@dataclass
+class PostedSettings:
+    """The settings as a person sent them, by whichever button."""
+
+    row: DataImport
+    form: SettingsForm
+    to_store: Any
+    steps: PostedSteps
+    pressed: str  # the button: LOOK, SAVE, or none of these where it only changes the steps
+    name: str  # under which the steps are to be saved
+    name_problem: str = ""
+
+    def is_valid(self) -> bool:
+        return all([self.form.is_valid(), self.to_store.is_valid(), not steps_problem(self.steps)])
+
+    @property
+    def is_refused(self) -> bool:
+        return bool(self.name_problem) or (self.pressed == LOOK and (bool(self.form.errors) or not self.is_valid()))
+
+    def refuse(self, error: ValidationError) -> None:
+        """What is wrong with the filters, say, stands at the head of the form."""
+        self.form.add_error(None, error.messages)
+
+    def options(self) -> Options:
+        return self.form.changed_options(steps=self.steps, store=as_json(self.to_store.cleaned_data))
+
+    def context(self) -> dict[str, Any]:
+        saving = {"filter_set_name": self.name, "filter_set_problem": self.name_problem}
+        return _settings(self.row, self.form, self.to_store, self.steps) | saving | _would(self.row)
+
+
+def posted_settings(row: DataImport, post: QueryDict) -> PostedSettings:
+    steps = steps_from(post)
+    pressed = "" if steps.is_edit else next((button for button in (SAVE, LOOK) if button in post), "")
+    name = post.get("filter_set_name", "").strip()
+    return PostedSettings(row, _form(row, post), store_form(row.what, post), steps, pressed, name)
+
+
+def as_json(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """What a store's form was told, as an import's options can hold it."""
+    return {name: getattr(value, "pk", value) for name, value in answers.items()}
+
+
+# --- after it came in -------------------------------------------------------------------------------------------
+
+
+def outcome(row: DataImport, query: QueryDict) -> dict[str, Any]:
+    """What came of it, and what was left out; nothing before it has begun to come in."""
+    found: dict[str, Any] = {}
+    stage = showing.stage_of(row)
+    if stage == Stage.BROUGHT or (stage == Stage.STOPPED and row.doing == Doing.UNDO):
+        found["onward"] = onward(row)
+    if (row.rejected_count or row.filtered_count) and row.is_over:
+        found["listing"] = listing(
+            row, why=query.get("why", ""), reason=query.get("reason", ""), page=query.get("page")
+        )
+    return found
+
+
+def onward(row: DataImport) -> list[dict[str, str]]:
+    """What is done next with what came in."""
+    to_set = {"words": "See the prompts", "address": row.prompt_set.get_absolute_url()}
+    match row.what:
+        case "prompts":
+            sample = reverse("sampling:sampling_run_new") + f"?set={row.prompt_set_id}"
+            return [{"words": "Sample completions", "address": sample}, to_set]
+        case "judgments" if project := project_of(row):
+            slug = [project.slug]
+            return [
+                {"words": "See the quality", "address": reverse("annotation:quality", args=slug)},
+                {"words": "Freeze a snapshot", "address": reverse("annotation:snapshot_new", args=slug)},
+                to_set,
+            ]
+        case "completions":
+            return [{"words": "Open comparisons in a project", "address": reverse("annotation:home")}, to_set]
+        case _:
+            return [to_set]
