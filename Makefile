@@ -8,7 +8,7 @@ VENV := .venv/bin/python
 export PORT
 
 # A PORT, KEEP or JOBS in front of `make` works as well as behind it.
-.PHONY: help demo run test test-fast bench-queue bench-queue-faults bench-reward-model lint format lock clean packages packages-dev
+.PHONY: help demo run test test-fast bench-queue bench-queue-faults bench-reward-model bench-curation bench-export lint format lock clean packages packages-dev
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo "make bench-queue how fast the queue is, at up to 1,000,000 comparisons (SIZES, CLIENTS, CYCLES)"
 	@echo "make bench-queue-faults   100,000 judgments while leases run out and workers are killed (JUDGMENTS)"
 	@echo "make bench-reward-model   real preferences through a reward model, beside looking at length (TRAIN, HELD_OUT, DATA)"
+	@echo "make bench-curation   rows a second and memory a row of each filter over prompts (ROWS)"
+	@echo "make bench-export   a million judged pairs as every layout: rows a second, memory (SIZE, LAYOUTS, TYPES)"
 	@echo "make lint        style, layers, templates, missing migrations"
 	@echo "make format      apply the style"
 	@echo "make lock        write requirements/cpu.lock and dev.lock from this environment"
@@ -57,6 +59,15 @@ bench-queue-faults: packages-dev
 bench-reward-model: packages-dev
 	$(VENV) -m tests.bench.reward_model $(if $(TRAIN),--train $(TRAIN)) $(if $(HELD_OUT),--held-out $(HELD_OUT)) \
 		$(if $(DATA),--data $(DATA))
+
+# Each filter alone, in a process of its own; writes var/bench/curation.json.
+bench-curation: packages-dev
+	$(VENV) -m tests.bench.curation $(if $(ROWS),--rows $(ROWS))
+
+# On a quiet machine. About a quarter of an hour for a million; a database of its own; writes var/bench/export.json.
+bench-export: packages-dev
+	$(VENV) -m tests.bench.export $(if $(SIZE),--size $(SIZE)) $(if $(LAYOUTS),--layouts $(LAYOUTS)) \
+		$(if $(TYPES),--types $(TYPES))
 
 lint: packages-dev
 	$(VENV) -m ruff check .

@@ -1,57 +1,12 @@
 """What the pages of prompts, models and sampling runs ask for."""
 
-import io
 import uuid
-from typing import Any, BinaryIO
+from typing import Any
 
 from django import forms
 
 from sampling.checkpoints import ModelNotUsable
 from sampling.models import ModelRole, ModelVersion, PromptSet, SamplingRun, Split
-
-EXAMPLE = '{"prompt": "Why is the sky blue?"}\n{"messages": [{"role": "user", "content": "Hello"}], "split": "eval"}'
-
-
-class ImportPromptsForm(forms.Form):
-    """A file of prompts, uploaded or pasted."""
-
-    prompt_set_name = forms.CharField(
-        label="Prompt set",
-        max_length=120,
-        help_text="A new name makes a new set; the name of a set that is there adds to it.",
-    )
-    file = forms.FileField(
-        label="File",
-        required=False,
-        help_text='JSON Lines: one object a line, with "prompt" or "messages", and if you like "system", "split" '
-        '("train" or "eval") and "metadata". At most 100,000 characters a line.',
-    )
-    pasted = forms.CharField(
-        label="Or paste lines",
-        required=False,
-        strip=False,
-        widget=forms.Textarea(attrs={"rows": 6, "class": "mono", "spellcheck": "false", "placeholder": EXAMPLE}),
-    )
-    eval_percent = forms.IntegerField(
-        label="Of lines without a split, to eval (%)",
-        initial=0,
-        min_value=0,
-        max_value=100,
-        help_text="Prompts in the eval split are never trained on. Which line goes there depends on its text only.",
-    )
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        # An empty file fails its own field already, with words of its own.
-        if "file" not in self.errors and bool(cleaned.get("file")) == bool(cleaned.get("pasted", "").strip()):
-            raise forms.ValidationError("Give a file or pasted lines: one of the two.")
-        return cleaned
-
-    def prompts(self) -> tuple[BinaryIO, str]:
-        """The bytes to read, and what to call them in the report."""
-        if upload := self.cleaned_data["file"]:
-            return upload, upload.name
-        return io.BytesIO(self.cleaned_data["pasted"].encode("utf-8", "surrogatepass")), "pasted lines"
 
 
 class RegisterModelForm(forms.Form):

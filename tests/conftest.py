@@ -11,11 +11,16 @@ import pytest
 from django.contrib.auth.models import User
 
 from config import postgres
+from tests.browsers import browser, mark_browser_tests, new_page, requests  # noqa: F401 (fixtures of every folder)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         _remove_left_over_runs()
+
+
+def pytest_collection_modifyitems(items) -> None:
+    mark_browser_tests(items)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

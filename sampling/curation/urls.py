@@ -13,4 +13,5 @@ urlpatterns = [
     path("curations/<int:pk>/", views.curation, name="curation"),
     path("curations/<int:pk>/keep/", views.curation_keep, name="curation_keep"),
     path("curations/<int:pk>/cancel/", views.curation_cancel, name="curation_cancel"),
+    path("curations/<int:pk>/retry/", views.curation_retry, name="curation_retry"),
 ]

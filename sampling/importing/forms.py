@@ -168,7 +168,7 @@ class SettingsForm(forms.Form):
 
     def __init__(self, data: Any = None, *, seen: Mapping[str, Any], options: Options, what: str) -> None:
         self.options = options
-        super().__init__(data, initial=options.as_json())
+        super().__init__(data, initial=options.as_json() | {"eval_percent": f"{options.eval_percent:g}"})
         self.fields["format"].choices = format_choices(what, seen)
         self._offer("split_name", seen.get("splits", ()))
         self._offer("subset", seen.get("subsets", ()))

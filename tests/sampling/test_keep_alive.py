@@ -46,3 +46,11 @@ def test_the_block_can_see_that_somebody_wants_it_to_stop(run):
         assert not unwanted.is_set()
         actions.cancel(run=run)
         assert unwanted.wait(20)
+
+
+def test_each_beat_stores_how_far_the_work_is(run):
+    with kept_alive(run, every_seconds=0.02, progress=lambda: {"phase": "halfway", "done": 5}):
+        deadline = time.monotonic() + 20
+        while SamplingRun.objects.get(pk=run.pk).phase != "halfway":
+            assert time.monotonic() < deadline, "no progress came"
+    assert SamplingRun.objects.get(pk=run.pk).done == 5

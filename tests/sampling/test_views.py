@@ -1,17 +1,15 @@
 """The pages: who may see them, what they do, and that the live part comes alone."""
 
-import json
 import uuid
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sampling import actions, tasks
 from sampling.long_tasks import TaskState
-from sampling.models import ModelVersion, PromptImport, PromptSet, SamplingRun
+from sampling.models import DataImport, ModelVersion, PromptSet, SamplingRun
 from tests.sampling.conftest import make_checkpoint, make_prompts
 
 HTMX = {"HX-Request": "true"}
@@ -30,21 +28,23 @@ def run(prompt_set, policy) -> SamplingRun:
 
 
 @pytest.fixture
-def report(prompt_set) -> PromptImport:
-    return PromptImport.objects.create(
+def report(prompt_set) -> DataImport:
+    return DataImport.objects.create(
         prompt_set=prompt_set,
-        file_name="a.jsonl",
-        added=4,
+        name="a.jsonl",
+        what="prompts",
+        doing="import",
+        state="finished",
+        prompts_added=4,
         rejected_count=1,
-        rejected=[{"line": 7, "reason": "Not JSON", "content": "<script>alert(1)</script>"}],
     )
 
 
 @pytest.fixture
-def addresses(run, policy, prompt_set, report) -> dict[str, str]:
+def addresses(run, policy, prompt_set) -> dict[str, str]:
     """Every page, by name."""
-    with_id = {"prompt_set": prompt_set, "prompt_import": report, "model_version": policy, "sampling_run": run}
-    plain = ["prompt_sets", "import_prompts", "models", "register_model", "sampling_runs", "sampling_run_new"]
+    with_id = {"prompt_set": prompt_set, "model_version": policy, "sampling_run": run}
+    plain = ["prompt_sets", "models", "register_model", "sampling_runs", "sampling_run_new"]
     return {name: reverse(f"sampling:{name}") for name in plain} | {
         name: reverse(f"sampling:{name}", args=[row.pk]) for name, row in with_id.items()
     }
@@ -80,7 +80,7 @@ def test_a_live_part_takes_the_whole_page_to_sign_in_when_the_session_has_ended(
 
 def test_pages_refuse_the_wrong_method(as_alice, addresses, run):
     for name, address in addresses.items():
-        takes_post = name in ("import_prompts", "register_model", "sampling_run_new")
+        takes_post = name in ("register_model", "sampling_run_new")
         response = as_alice.put(address) if takes_post else as_alice.post(address)
         assert response.status_code == 405, address
     for verb in ("cancel", "retry"):
@@ -97,46 +97,6 @@ def test_an_empty_site_says_what_to_do_first(as_alice, name):
 # --- prompts ------------------------------------------------------------------------------------------------
 
 
-def test_an_uploaded_file_is_imported_and_reported(as_alice, alice):
-    upload = SimpleUploadedFile("mine.jsonl", b'{"prompt": "one"}\n{"prompt": "<b>"}\n<i>broken</i>\n')
-    response = as_alice.post(
-        reverse("sampling:import_prompts"),
-        {"prompt_set_name": "everyday", "file": upload, "pasted": "", "eval_percent": 0},
-        follow=True,
-    )
-
-    report = PromptImport.objects.get()
-    assert (report.added, report.rejected_count, report.created_by) == (2, 1, alice)
-    page = response.content.decode()
-    assert "mine.jsonl" in page
-    assert "Not JSON" in page
-    assert "&lt;i&gt;broken" in page
-
-
-def test_pasted_lines_are_imported(as_alice):
-    lines = json.dumps({"prompt": "Grüße"}, ensure_ascii=False)
-    form = {"prompt_set_name": "pasted", "pasted": lines, "eval_percent": 100}
-    as_alice.post(reverse("sampling:import_prompts"), form)
-    prompt = PromptSet.objects.get(name="pasted").prompts.get()
-    assert prompt.messages == [{"role": "user", "content": "Grüße"}]
-    assert prompt.split == "eval"
-
-
-def test_neither_file_nor_lines_is_said_beside_the_form(as_alice):
-    response = as_alice.post(
-        reverse("sampling:import_prompts"), {"prompt_set_name": "x", "pasted": " ", "eval_percent": 0}
-    )
-    assert response.status_code == 422
-    assert "Give a file or pasted lines" in response.content.decode()
-    assert not PromptSet.objects.exists()
-
-
-def test_the_report_lists_bad_lines_as_text(as_alice, report):
-    page = as_alice.get(reverse("sampling:prompt_import", args=[report.pk])).content.decode()
-    assert "&lt;script&gt;alert(1)" in page
-    assert "<script>alert" not in page
-
-
 def test_a_prompt_set_can_be_looked_at_by_split_and_page(as_alice, prompt_set):
     make_prompts(prompt_set, *(f"Question {number}" for number in range(60)))
     address = prompt_set.get_absolute_url()
@@ -151,15 +111,24 @@ def test_a_prompt_set_can_be_looked_at_by_split_and_page(as_alice, prompt_set):
     assert as_alice.get(f"{address}?split=nonsense&page=-4").status_code == 200
 
 
-# --- models -------------------------------------------------------------------------------------------------
-
-
-def test_a_prompt_sets_page_does_not_fetch_the_rejected_lines(as_alice, prompt_set, report):
+def test_a_prompt_sets_page_lists_its_imports_without_what_they_saw(as_alice, prompt_set, report):
     with CaptureQueriesContext(connection) as queries:
-        as_alice.get(prompt_set.get_absolute_url())
-    (imports,) = [query["sql"] for query in queries if "sampling_promptimport" in query["sql"]]
+        page = as_alice.get(prompt_set.get_absolute_url()).content.decode()
+    assert report.get_absolute_url() in page
+    assert "4 prompts added, 1 row not usable" in page
+    (imports,) = [query["sql"] for query in queries if '"sampling_dataimport"' in query["sql"]]
     assert '"rejected_count"' in imports
-    assert '"rejected"' not in imports
+    assert '"seen"' not in imports
+
+
+def test_prompt_pages_lead_to_the_form_of_an_import(as_alice, prompt_set):
+    form = f"{reverse('sampling:import_new')}?what=prompts"
+    assert form in as_alice.get(reverse("sampling:prompt_sets")).content.decode()
+    page = as_alice.get(prompt_set.get_absolute_url()).content.decode()
+    assert f"{form}&amp;set=everyday" in page
+
+
+# --- models -------------------------------------------------------------------------------------------------
 
 
 def test_a_model_is_registered_from_the_page(as_alice, tmp_path):

@@ -6,9 +6,9 @@
 
 Bounds, so that a hostile file costs time at most: a row has up to 2,000,000 characters (ROW_CHARACTERS), what is shown
 of it 20,000 (CONTENT_CHARACTERS); a gzip is unpacked as it is read, and given up where it yields 256 MiB without the
-end of a row (ROW_SKIPPED); a gzip of a Parquet file must be unpacked on disk, up to 16 GiB. NaN is read as null, which is
-what Python's json and pandas mean by it. Whatever else is no JSON, or no text that PostgreSQL can hold, is told as that
-row's problem. Only SourceUnusable is ever raised.
+end of a row (ROW_SKIPPED); a gzip of a Parquet file must be unpacked on disk, up to 16 GiB. NaN is read as null, as
+Python's json and pandas mean it. Whatever else is no JSON, or no text that PostgreSQL can hold, is told as that row's
+problem. Only SourceUnusable is ever raised.
 """
 
 from pathlib import Path
