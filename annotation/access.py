@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404
 from annotation.models import Assignment, AssignmentPurpose, Comparison, Membership, Project, Role
 from annotation.rendering.plain import in_words
 from sampling.access import to_sign_in
-from sampling.models import SamplingRun
+from sampling.models import DataImport, SamplingRun
 
 View = Callable[..., HttpResponse]
 REVIEWING = (Role.MANAGER, Role.REVIEWER)
@@ -48,6 +48,15 @@ def runs_to_compare(user: AbstractBaseUser | AnonymousUser, project: Project) ->
         return runs
     compared = Comparison.objects.filter(project=project).values("prompt__prompt_set")
     return runs.filter(prompt_set__in=compared)
+
+
+def imports_to_compare(user: AbstractBaseUser | AnonymousUser, project: Project) -> QuerySet[DataImport]:
+    """The imports that brought completions of which this user may open comparisons here: as `runs_to_compare`."""
+    imports = DataImport.objects.filter(completions_added__gt=0, undone_at__isnull=True).order_by("-created_at")
+    if user.is_staff:
+        return imports
+    compared = Comparison.objects.filter(project=project).values("prompt__prompt_set")
+    return imports.filter(prompt_set__in=compared)
 
 
 def is_script(request: HttpRequest) -> bool:

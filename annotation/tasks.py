@@ -4,14 +4,17 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.db import connection
 
-from annotation.actions import reports
-from annotation.models import ProjectReport
+from annotation.actions import exports, freezes, reports
+from annotation.models import ProjectReport, SnapshotExport, SnapshotFreeze
+from sampling import long_tasks
 
 
 @worker_ready.connect
 def announce_waiting(**_) -> None:
     """What waited for a worker need not wait for the reaper too."""
     reports.announce_waiting()
+    long_tasks.announce_waiting(SnapshotFreeze, announce=freezes.announce_freeze)
+    long_tasks.announce_waiting(SnapshotExport, announce=exports.announce_export)
     connection.close()  # the worker's main thread has no other use for one
 
 
@@ -24,6 +27,24 @@ def compute_report(report_id: int) -> None:
 
 
 @shared_task
+def run_freeze(freeze_id: int) -> str:
+    """A message that comes twice, or for a freeze that is gone, does nothing."""
+    task = SnapshotFreeze.objects.select_related("project", "created_by").filter(pk=freeze_id).first()
+    return freezes.execute_freeze(task=task).state if task else "gone"
+
+
+@shared_task
+def run_export(export_id: int) -> str:
+    """A message that comes twice, or for an export that is gone, does nothing."""
+    export = SnapshotExport.objects.select_related("snapshot__project").filter(pk=export_id).first()
+    if export is None:
+        return "gone"
+    return exports.execute_export(export=export).state
+
+
+@shared_task
 def reap() -> int:
-    """Announce again the reports that were asked for and that nobody computes."""
-    return reports.announce_lost()
+    """Queue again what lost its worker; announce again what was asked for and that nobody does."""
+    dealt_with = reports.announce_lost()
+    dealt_with += long_tasks.reap(SnapshotFreeze, announce=freezes.announce_freeze)
+    return dealt_with + long_tasks.reap(SnapshotExport, announce=exports.announce_export)

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from annotation import views
+from annotation.datasets import export_urls
 from annotation.datasets import urls as snapshot_urls
 from annotation.projects import member_urls
 from annotation.projects import views as project_views
@@ -24,5 +25,6 @@ urlpatterns = [
     *quality_urls.urlpatterns,
     *review_urls.urlpatterns,
     *snapshot_urls.urlpatterns,
+    *export_urls.urlpatterns,
     *task_urls.urlpatterns,
 ]

@@ -3,16 +3,21 @@
 Written from what was counted when the snapshot was frozen, so it never changes.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.template.defaultfilters import pluralize
 from django.template.loader import render_to_string
 
-from annotation.datasets.export_rows import Rows, features_of
+from annotation.datasets.card_front import LICENCES, file_name, front_matter
+from annotation.datasets.choice import choice_in, in_words
+from annotation.datasets.counts import WITHDRAWN_WORK
+from annotation.datasets.export_rows import Rows
+from annotation.datasets.layouts import DEFAULT, LAYOUTS, View, meanings_of
+from annotation.datasets.withdrawn import withdrawn_in
 from annotation.models import DatasetSnapshot, Purpose
 from annotation.projects.presets import PRESETS
+from annotation.rules.aggregation import Aggregation
 from annotation.rules.protocol import StrengthScale, aspects_of, defects_of
 from sampling.models import Split
 
@@ -23,38 +28,49 @@ AGREEMENT = {
     "tau": "mean Kendall's tau",
     "share": "pairs on which two agree",
 }
-CARD = "README.md"
-CARD_MARK = "whetstone_snapshot:"  # in the card's front matter: by this an export is recognised
 
 
-def dataset_card(snapshot: DatasetSnapshot, rows: Rows, counts: Mapping[str, int]) -> str:
-    """``counts``: rows by split."""
-    marks = snapshot.counts.get("marks", {})
+def dataset_card(
+    snapshot: DatasetSnapshot,
+    rows: Rows,
+    counts: Mapping[str, int],
+    *,
+    view: View | None = None,
+    languages: Iterable[str] = (),
+) -> str:
+    """``counts``: rows by split. ``view``: as what it is exported, if not as TRL preference rows in JSON lines."""
+    marks, choice = snapshot.counts.get("marks", {}), choice_in(snapshot.settings)
+    view = view or View(rows=rows, marks=marks)
+    layout = LAYOUTS[view.layout]
     return render_to_string(
         "annotation/snapshot_card.md",
         {
             "snapshot": snapshot,
-            "title": json.dumps(f"{snapshot.project} / {snapshot.name}", ensure_ascii=False),  # also valid YAML
+            "front": front_matter(snapshot, view, counts, languages),
+            "layout": layout,
+            "is_default_layout": layout.key == DEFAULT,
+            "note": layout.note(view),
+            "columns": meanings_of(view),
+            "has_rationales": view.has_rationales,
+            "licence": LICENCES.get(view.licence, view.licence) if view.licence else "",
             "by_majority": rows is Rows.MAJORITY,
             "counts": counts,
-            "files": [(split, file_name(split)) for split in Split.values if counts[split]],
-            "empty": [split for split in Split.values if not counts[split]],
-            "features": "\n".join(_yaml_of(features_of(rows, marks), "  ")),
+            "empty": [(file_name(split, view.file_type), split) for split in Split.values if not counts[split]],
             "marks": marks if rows is Rows.JUDGMENT else {},
-            "asked": what_was_asked(snapshot.counts.get("asked")),
+            "asked": what_was_asked(snapshot.counts.get("asked"), has_rationales=view.has_rationales),
             "guidelines": guidelines_in_force(snapshot.counts.get("guidelines", [])),
             "agreement": agreement_in_words(snapshot.counts.get("agreement", [])),
             "left_out": reasons_left_out(snapshot.counts.get("left_out", {})),
-            "mark": CARD_MARK,
+            "project": snapshot.counts.get("project", snapshot.project),  # as it was called then
+            "projects": list(snapshot.counts.get("projects", {})),
+            "chosen": in_words(choice) if choice else [],
+            "is_weighed": choice is not None and choice.aggregation is Aggregation.DAWID_SKENE,
+            "withdrawn": withdrawn_in(snapshot),
         },
     )
 
 
-def file_name(split: str) -> str:
-    return f"{split}.jsonl"
-
-
-def what_was_asked(asked: Mapping[str, Any] | None) -> list[str]:
+def what_was_asked(asked: Mapping[str, Any] | None, *, has_rationales: bool = False) -> list[str]:
     """The protocol in words; nothing for a snapshot from before it was kept."""
     if not asked:
         return []
@@ -74,19 +90,24 @@ def what_was_asked(asked: Mapping[str, Any] | None) -> list[str]:
     if asked["edits"]:
         said.append("Annotators could write a better answer, which ranks above what it edits.")
     if asked["rationale"] != "off":
-        said.append(f"A rationale, {asked['rationale']}. It is not exported: free text may name people.")
+        is_exported = "It is exported as it was written" if has_rationales else "It is not exported"
+        said.append(f"A rationale, {asked['rationale']}. {is_exported}: free text may name people.")
     share = "" if asked["overlap_percent"] == 100 else f" of {asked['overlap_percent']} % of the comparisons, else one"
     said.append(f"Judgments wanted of each comparison: {asked['overlap']}{share}.")
     return said
 
 
-def guidelines_in_force(versions: list[list[int | None]]) -> str:
-    """ "version 1 (12 judgments), version 2 (30 judgments)"; empty when none was recorded."""
-    if not any(number for number, _ in versions):
+def guidelines_in_force(versions: list[list[Any]]) -> str:
+    """ "version 1 (12 judgments), version 2 (30 judgments)"; empty when none was recorded.
+
+    Of a snapshot of several projects each with the project's name.
+    """
+    if not any(version[0] for version in versions):
         return ""
     return ", ".join(
-        f"{f'version {number}' if number else 'none recorded'} ({judgments} judgment{pluralize(judgments)})"
-        for number, judgments in versions
+        f"{f'version {number}' if number else 'none recorded'}{''.join(f' of {name}' for name in project)} "
+        f"({judgments} judgment{pluralize(judgments)})"
+        for number, judgments, *project in versions
     )
 
 
@@ -97,6 +118,7 @@ def reasons_left_out(left_out: Mapping[str, int]) -> list[tuple[str, int]]:
         Purpose.QUALIFICATION: "of the qualification set",
         Purpose.TRAINING: "of training items",
         "withdrawn": "of withdrawn comparisons",
+        WITHDRAWN_WORK: "of annotators whose work is withdrawn",
     }
     return [(words[reason], count) for reason in words if (count := left_out.get(reason, 0))]
 
@@ -104,11 +126,15 @@ def reasons_left_out(left_out: Mapping[str, int]) -> list[tuple[str, int]]:
 def agreement_in_words(found: Iterable[Mapping[str, Any]]) -> list[str]:
     """A line for each kind of judge, with 95 % intervals: "person, 120 judgments ...: Krippendorff's alpha 0.61"."""
     return [
-        f"{each['kind']}, {each['judgments']} judgments of the project on {each['on']}: "
+        f"{each['kind']}, {each['judgments']} judgments of the project{_named(each)} on {each['on']}: "
         + ", ".join(map(_figure_in_words, each["figures"]))
         for each in found
         if each["figures"]
     ]
+
+
+def _named(found: Mapping[str, Any]) -> str:
+    return f" {found['project']}" if "project" in found else ""
 
 
 def _figure_in_words(figure: Mapping[str, Any]) -> str:
@@ -127,21 +153,3 @@ def _strength(scale: StrengthScale) -> str:
                 "A strength between neighbours as in HelpSteer3: its 3, 2 and 1 are `significantly_better`, `better` "
                 "and `slightly_better`, its 0 is a tie."
             )
-
-
-def _yaml_of(features: Mapping[str, Any], indent: str) -> Iterator[str]:
-    """The front matter's dataset_info.features, as datasets writes it."""
-    for name, kind in features.items():
-        # Quoted as JSON, which is YAML too: an aspect's key may read like a number or a truth value.
-        yield f"{indent}- name: {json.dumps(name)}"
-        match kind:
-            case str():
-                yield f"{indent}  dtype: {kind}"
-            case {"list": str() as dtype}:
-                yield f"{indent}  sequence: {dtype}"
-            case {"list": inner}:
-                yield f"{indent}  list:"
-                yield from _yaml_of(inner, f"{indent}  ")
-            case {"struct": inner}:
-                yield f"{indent}  struct:"
-                yield from _yaml_of(inner, f"{indent}  ")

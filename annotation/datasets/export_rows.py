@@ -8,12 +8,12 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, assert_never
 
 from django.conf import settings
 
-from annotation.datasets.frozen import JudgedComparison, marks_of
-from annotation.models import Judgment
+from annotation.datasets.frozen import FrozenJudgment, JudgedComparison, marks_of
 from annotation.rules.marks import Mark
 from annotation.rules.ranking import Strength
 
@@ -33,7 +33,7 @@ _MESSAGES = {"list": {"role": "string", "content": "string"}}
 
 class Rows(StrEnum):
     JUDGMENT = "judgment"  # one row per judgment and pair
-    MAJORITY = "majority"  # one row per pair that most annotators agree on
+    MAJORITY = "majority"  # one row per pair that is agreed on, by the rule that was frozen with the snapshot
 
 
 def rows_of(judged: JudgedComparison, rows: Rows, marks: Marks) -> Iterator[Row]:
@@ -44,7 +44,8 @@ def rows_of(judged: JudgedComparison, rows: Rows, marks: Marks) -> Iterator[Row]
                 yield from _judgment_rows(judged, judgment, marks)
         case Rows.MAJORITY:
             for pair in judged.consensus().pairs:
-                yield _row(judged, pair.chosen, pair.rejected, pair.strength, pair.votes, pair.votes_against)
+                row = _row(judged, pair.chosen, pair.rejected, pair.strength, pair.votes, pair.votes_against)
+                yield row | {"ties": pair.ties, "probability": pair.probability}
         case _:
             assert_never(rows)
 
@@ -77,6 +78,8 @@ def features_of(rows: Rows, marks: Marks) -> dict[str, Any]:
         "is_decision": "bool",
         "split": "string",
     }
+    if rows is Rows.MAJORITY:
+        features |= {"ties": "int64", "probability": "float64"}
     if rows is Rows.JUDGMENT:
         features |= {"annotator": "string", "kind": "string", "judgment_id": "int64", "all_bad": "bool"}
         for side in SIDES:
@@ -86,23 +89,29 @@ def features_of(rows: Rows, marks: Marks) -> dict[str, Any]:
 
 def pseudonym(annotator_id: int) -> str:
     """A name that is always the same for one annotator of this installation, and says nothing about them."""
-    key = settings.SECRET_KEY.encode()
-    digest = hmac.new(key, f"whetstone annotator {annotator_id}".encode(), hashlib.sha256)
+    return _pseudonym(settings.SECRET_KEY, annotator_id)
+
+
+@lru_cache(maxsize=4096)  # a row a judgment asks for the same few again and again
+def _pseudonym(key: str, annotator_id: int) -> str:
+    digest = hmac.new(key.encode(), f"whetstone annotator {annotator_id}".encode(), hashlib.sha256)
     return f"annotator-{digest.hexdigest()[:12]}"
 
 
-def _judgment_rows(judged: JudgedComparison, judgment: Judgment, marks: Marks) -> Iterator[Row]:
+def _judgment_rows(judged: JudgedComparison, judgment: FrozenJudgment, marks: Marks) -> Iterator[Row]:
     who = {
         "annotator": pseudonym(judgment.annotator_id),
         "kind": judgment.kind,
         "judgment_id": judgment.pk,
         "all_bad": judgment.all_bad,
     }
-    marked = marks_of(judgment)
+    is_marked = any(marks.values())
+    marked = marks_of(judgment) if is_marked else {}
     for pair in judged.pairs_by(judgment)[0]:
         row = _row(judged, pair.chosen, pair.rejected, pair.strength, votes=1, votes_against=0) | who
-        for side, pk in zip(SIDES, (pair.chosen, pair.rejected), strict=True):
-            row |= _mark_columns(side, marked.get(pk), marks)
+        if is_marked:
+            for side, pk in zip(SIDES, (pair.chosen, pair.rejected), strict=True):
+                row |= _mark_columns(side, marked.get(pk), marks)
         yield row
 
 

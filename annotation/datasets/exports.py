@@ -1,32 +1,34 @@
 """Write a snapshot as a directory that ``datasets.load_dataset`` and TRL read as it is.
 
-    train.jsonl  eval.jsonl  README.md (the dataset card)
+    train.jsonl  eval.jsonl  README.md (the dataset card)        or train.parquet  eval.parquet
 
-A view of a frozen list: the same snapshot in the same installation gives the same bytes at any time.
-Which judgments are in it was decided before (snapshots.py), who outvotes whom is decided in consensus.py.
+A view of a frozen list: the same snapshot in the same installation gives the same bytes at any time. Which judgments
+are in it was decided before (freezing.py), who outvotes whom in consensus.py, what the rows look like in layouts/, and
+how they become bytes in export_files.py. A stream from the first row to the last: nothing here grows with the data.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from django.conf import settings
-
-from annotation.datasets.card import CARD, CARD_MARK, dataset_card, file_name
-from annotation.datasets.export_rows import Marks, Row, Rows, rows_of
-from annotation.datasets.frozen import CompletionLost, JudgedComparison, canonical_bytes, judged_comparisons
+from annotation.datasets import hashing
+from annotation.datasets.card import dataset_card
+from annotation.datasets.card_front import CARD, CARD_MARK, file_name
+from annotation.datasets.export_files import RowsFile, Written, rows_file, write_whole
+from annotation.datasets.export_rows import Marks, Row, Rows
+from annotation.datasets.frozen import JudgedComparison
+from annotation.datasets.layouts import DEFAULT, LAYOUTS, FileType, View
+from annotation.datasets.read_ahead import read_ahead
+from annotation.datasets.reading import CompletionLost
+from annotation.datasets.seen_ids import SeenIds
 from annotation.models import DatasetSnapshot
 from sampling.models import Split
-
-FORMAT = 2  # raise it when the bytes of an export change, so that cached ones are made again
 
 
 class ExportRefused(Exception):
@@ -35,10 +37,11 @@ class ExportRefused(Exception):
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: rows by split, and the files in the order in which a person reads them."""
+    """What was written: rows by split, the files in the order in which a person reads them, and what each holds."""
 
     counts: dict[str, int]
     files: list[Path]
+    written: list[Written]
 
 
 def write_export(
@@ -46,15 +49,19 @@ def write_export(
     snapshot: DatasetSnapshot,
     directory: Path | str,
     rows: str = Rows.JUDGMENT,
+    layout: str = DEFAULT,
+    file_type: str = FileType.JSONL,
+    has_rationales: bool = False,
+    licence: str = "",
     on_progress: Callable[[], object] | None = None,
 ) -> Export:
-    """Write ``train.jsonl``, ``eval.jsonl`` (an empty one is left out) and the card into ``directory``.
+    """Write a file for each split (an empty one is left out) and the card into ``directory``.
 
     All or nothing: the files are written beside it and moved in when complete. An earlier export there is
     replaced; a directory that holds anything else is refused. ``on_progress`` is called once a comparison.
     Raises ExportRefused.
     """
-    rows = checked_rows(rows)
+    view = checked_view(snapshot, layout, rows, file_type, has_rationales, licence)
     directory = Path(directory).absolute()
     _check_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -62,79 +69,59 @@ def write_export(
     place = directory if directory.is_dir() else directory.parent
     staged = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=place))
     try:
-        counts = _write_splits(snapshot, staged, rows, on_progress)
-        _write_file(staged / CARD, dataset_card(snapshot, rows, counts).encode())
+        languages: set[str] = set()
+        written = _write_splits(snapshot, staged, view, _Passing(languages, on_progress))
+        counts = {split: written[split].rows if split in written else 0 for split in Split.values}
+        card = dataset_card(snapshot, view.rows, counts, view=view, languages=languages)
+        files = [*written.values(), write_whole(staged / CARD, card.encode())]
         staged.chmod(0o755)  # mkdtemp's folders are closed to everybody else
         _move_into_place(staged, directory)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
-    names = [*(file_name(split) for split in Split.values if counts[split]), CARD]
-    return Export(counts=counts, files=[directory / name for name in names])
+    return Export(counts=counts, files=[directory / each.name for each in files], written=files)
 
 
-def cached_export(snapshot: DatasetSnapshot, rows: str) -> Path:
-    """The directory of this export in the data folder, written when it is first asked for.
-
-    The hash is in its name: a database that was begun anew cannot serve an older one's file.
-    """
-    rows = checked_rows(rows)
-    directory = _cache_folder(snapshot) / rows / snapshot.name
-    if not (directory / CARD).exists():
-        write_export(snapshot=snapshot, directory=directory, rows=rows)
-    return directory
-
-
-def cached_zip(snapshot: DatasetSnapshot, rows: str) -> Path:
-    """The same export as one zip file, whose bytes are as repeatable as the export's."""
-    directory = cached_export(snapshot, rows)
-    target = directory.with_name(f"{snapshot.name}.zip")
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            staged = Path(folder) / target.name
-            _zip(directory, staged)
-            os.replace(staged, target)
-    return target
-
-
-def first_rows(snapshot: DatasetSnapshot, rows: str, limit: int) -> list[Row]:
+def first_rows(
+    snapshot: DatasetSnapshot, rows: str, limit: int, *, layout: str = DEFAULT, has_rationales: bool = False
+) -> list[Row]:
     """The first rows of the export, without writing it."""
-    rows, marks = checked_rows(rows), marks_in(snapshot)
-    found = (row for judged in judged_comparisons(snapshot) for row in rows_of(judged, rows, marks))
+    view = checked_view(snapshot, layout, rows, has_rationales=has_rationales)
     try:
-        return list(islice(found, limit))
+        return list(islice((row for _, row in rows_in(hashing.judged_comparisons(snapshot), view)), limit))
     except CompletionLost as lost:
         raise ExportRefused(str(lost)) from lost
 
 
 def verified_comparisons(snapshot: DatasetSnapshot) -> Iterator[JudgedComparison]:
-    """The snapshot's comparisons; after the last one, its hash tells whether they are what was frozen.
+    """The snapshot's comparisons; its hash, known at the end, tells whether they are what was frozen.
 
     Raises ExportRefused: whatever was made of them until then must be thrown away.
     """
-    digest = hashlib.sha256()
     try:
-        for judged in judged_comparisons(snapshot):
-            digest.update(canonical_bytes(judged))
-            yield judged
-    except CompletionLost as lost:
-        raise ExportRefused(str(lost)) from lost
-    if digest.hexdigest() != snapshot.content_hash:
+        yield from hashing.verified_comparisons(snapshot)
+    except (CompletionLost, hashing.SnapshotChanged) as problem:
+        raise ExportRefused(str(problem)) from problem
+
+
+def checked_view(
+    snapshot: DatasetSnapshot,
+    layout: str,
+    rows: str,
+    file_type: str = FileType.JSONL,
+    has_rationales: bool = False,
+    licence: str = "",
+) -> View:
+    """Raises ExportRefused for what there is not."""
+    if layout not in LAYOUTS:
+        raise ExportRefused(f'There is no layout "{layout}". Choose from: {", ".join(LAYOUTS)}.')
+    if file_type not in list(FileType):
+        raise ExportRefused(f'There is no file type "{file_type}". Choose from: {", ".join(FileType)}.')
+    if has_rationales and not LAYOUTS[layout].has_rationales:
+        able = ", ".join(key for key, each in LAYOUTS.items() if each.has_rationales)
         raise ExportRefused(
-            f'Snapshot "{snapshot}" was frozen with hash {snapshot.content_hash[:12]}… but its rows now have '
-            f"{digest.hexdigest()[:12]}…: a prompt, completion or judgment was changed in the database by "
-            "hand. Restore it from a backup, or freeze a new snapshot."
+            f'The layout "{layout}" has no place for rationales. Leave them out, or choose from: {able}.'
         )
-
-
-def marks_in(snapshot: DatasetSnapshot) -> Marks:
-    """What is marked in it beside the rankings, which decides the columns; nothing in those of earlier days."""
-    return snapshot.counts.get("marks", {})
-
-
-def expected_counts(snapshot: DatasetSnapshot, rows: str) -> dict[str, int]:
-    """Rows by split as counted when the snapshot was frozen."""
-    prefix = {Rows.JUDGMENT: "pairs", Rows.MAJORITY: "majority_pairs"}[checked_rows(rows)]
-    return {split: snapshot.counts[f"{prefix}_{split}"] for split in Split.values}
+    return View(layout, checked_rows(rows), FileType(file_type), has_rationales, licence, marks_in(snapshot))
 
 
 def checked_rows(rows: str) -> Rows:
@@ -144,45 +131,73 @@ def checked_rows(rows: str) -> Rows:
         raise ExportRefused(f'There are no rows "{rows}". Choose from: {", ".join(Rows)}.') from error
 
 
-def _write_splits(
-    snapshot: DatasetSnapshot, folder: Path, rows: Rows, on_progress: Callable[[], object] | None
-) -> dict[str, int]:
+def marks_in(snapshot: DatasetSnapshot) -> Marks:
+    """What is marked in it beside the rankings, which decides the columns; nothing in those of earlier days."""
+    return snapshot.counts.get("marks", {})
+
+
+def expected_counts(snapshot: DatasetSnapshot, rows: str) -> dict[str, int]:
+    """Rows by split of a layout of pairs, as counted when the snapshot was frozen."""
+    prefix = {Rows.JUDGMENT: "pairs", Rows.MAJORITY: "majority_pairs"}[checked_rows(rows)]
+    return {split: snapshot.counts[f"{prefix}_{split}"] for split in Split.values}
+
+
+def rows_in(comparisons: Iterable[JudgedComparison], view: View) -> Iterator[tuple[str, Row]]:
+    """(split, row) of all rows, in their order."""
+    layout = LAYOUTS[view.layout]
+    if layout.once_a_prompt:
+        yield from _once_a_prompt(comparisons, view)
+        return
+    for judged in comparisons:
+        split = judged.prompt.split
+        for row in layout.rows(judged, view):
+            yield split, row
+
+
+def _once_a_prompt(comparisons: Iterable[JudgedComparison], view: View) -> Iterator[tuple[str, Row]]:
+    layout, seen = LAYOUTS[view.layout], SeenIds()
+    for judged in comparisons:
+        if judged.prompt.pk in seen:
+            continue
+        for row in layout.rows(judged, view):
+            seen.add(judged.prompt.pk)
+            yield judged.prompt.split, row
+
+
+def _write_splits(snapshot: DatasetSnapshot, folder: Path, view: View, passing: "_Passing") -> dict[str, Written]:
     """Stream the rows into one file per split; the hash is computed on the way and must be the snapshot's."""
-    counts = dict.fromkeys(Split.values, 0)
-    marks = marks_in(snapshot)
+    features = LAYOUTS[view.layout].features(view)
+    paths = {split: folder / file_name(split, view.file_type) for split in Split.values}
     with ExitStack() as stack:
-        files = {split: stack.enter_context((folder / file_name(split)).open("wb")) for split in Split.values}
-        for judged in verified_comparisons(snapshot):
-            split = judged.prompt.split
-            counts[split] += _write_rows(files[split], rows_of(judged, rows, marks))
-            if on_progress is not None:
-                on_progress()
-        for file in files.values():
-            file.flush()
-            os.fsync(file.fileno())
-    for split in Split.values:
-        if not counts[split]:
-            (folder / file_name(split)).unlink()  # load_dataset refuses an empty file
-    return counts
+        files: dict[str, RowsFile] = {
+            split: stack.enter_context(rows_file(path, features, view.file_type)) for split, path in paths.items()
+        }
+        for split, row in rows_in(passing.of(read_ahead(partial(verified_comparisons, snapshot))), view):
+            files[split].add(row)
+    for split, path in paths.items():
+        if not files[split].rows:
+            path.unlink()  # load_dataset refuses an empty file
+    return {
+        split: Written(paths[split].name, file.file.size, file.file.sha256, file.rows)
+        for split, file in files.items()
+        if file.rows
+    }
 
 
-def _write_rows(file, rows: Iterable[Row]) -> int:
-    count = 0
-    for row in rows:
-        file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        count += 1
-    return count
+class _Passing:
+    """Looks at each comparison on its way: its language, for the card, and that there is one more."""
 
+    def __init__(self, languages: set[str], on_progress: Callable[[], object] | None) -> None:
+        self.languages, self.on_progress = languages, on_progress
 
-def _write_file(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _cache_folder(snapshot: DatasetSnapshot) -> Path:
-    return settings.VAR_DIR / "exports" / f"{snapshot.pk}-{snapshot.content_hash[:16]}-v{FORMAT}"
+    def of(self, comparisons: Iterator[JudgedComparison]) -> Iterator[JudgedComparison]:
+        for judged in comparisons:
+            yield judged
+            language = judged.prompt.metadata.get("language")
+            if isinstance(language, str) and len(language) <= 3:
+                self.languages.add(language)
+            if self.on_progress is not None:
+                self.on_progress()
 
 
 def _is_export(directory: Path) -> bool:
@@ -210,19 +225,8 @@ def _move_into_place(staged: Path, directory: Path) -> None:
                 raise
     # File by file, the card last: by it the export is known to be complete.
     fresh = {path.name for path in staged.iterdir()}
-    for name in [*(file_name(split) for split in Split.values), CARD]:
+    for name in [*(file_name(split, kind) for kind in FileType for split in Split.values), CARD]:
         if name in fresh:
             os.replace(staged / name, directory / name)
         else:
             (directory / name).unlink(missing_ok=True)
-
-
-def _zip(directory: Path, target: Path) -> None:
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(directory.iterdir()):
-            # A fixed date, or the same files would zip to other bytes tomorrow.
-            entry = zipfile.ZipInfo(f"{directory.name}/{path.name}", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            with path.open("rb") as source, archive.open(entry, "w", force_zip64=True) as copy:
-                shutil.copyfileobj(source, copy)

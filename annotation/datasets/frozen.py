@@ -1,50 +1,112 @@
-"""What a snapshot holds, one comparison after the other: its judgments, which of them count, the pairs that they
-yield, and the line that its hash is over.
+"""What a snapshot holds, one comparison after the other: its judgments, which of them count, and the pairs that they
+yield. How it is read from the tables fast is in reading.py, the hash over it in hashing.py.
 
 A reviewer's decision takes precedence: where there is one, it alone yields pairs. The annotators' judgments of that
 comparison stay in the snapshot, on record and under its hash, and yield nothing. Which judgments are in a snapshot is
-decided in snapshots.py, what the rows look like in exports.py.
+decided in freezing.py, what the rows look like in exports.py.
+
+For whoever writes rows::
+
+    for judged in hashing.verified_comparisons(snapshot):            # all of it, in one process
+    for judged in hashing.verified_comparisons(snapshot, blocks):    # some of hashing.blocks_of(snapshot), in another
+
+Comparisons come in a fixed order, in memory some hundreds at a time, and nothing that is read of them is trusted until
+their block has ended without SnapshotChanged. The values are plain tuples, not rows of the ORM. All that a layout may
+show is in them and, of snapshots of hash scheme 2, under the hash: who wrote, when it was judged, rationales and
+metadata too. So no layout needs a query of its own, and none may read a table: what is renamed there later must
+change no export.
 """
 
-import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from itertools import groupby, islice
-from typing import Any
+from typing import Any, NamedTuple
 
-from annotation.models import DatasetSnapshot, Judgment
+from annotation.rules.aggregation import ANY_PAIR, Aggregation, PairRule
 from annotation.rules.consensus import (
     Consensus,
     agreed_safety,
     agreed_ties,
     consensus_of,
+    winning_shares,
     without_unsafe_over_safe,
 )
 from annotation.rules.marks import Mark, Safety, mark_from_json
 from annotation.rules.ranking import Pair, Ranking, pairs_of
-from sampling.models import Completion, Origin, Prompt
 
-BATCH = 1000  # rows read at once
-COMPARISONS_AT_ONCE = 250  # with all their texts: a few kilobytes each
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class CompletionLost(Exception):
-    """A completion that a frozen judgment ranks is not there any more."""
+class FrozenPrompt(NamedTuple):
+    """``split`` as it was frozen: an eval prompt's words are held out in whichever set they stand."""
+
+    pk: int
+    split: str
+    messages: list[dict[str, Any]]
+    metadata: dict[str, Any]
+
+
+class FrozenCompletion(NamedTuple):
+    """``model``: by which name what wrote it was known when this was frozen; empty for a person's edit.
+
+    ``model_version_id``: None for what was imported or written by a person.
+    """
+
+    pk: int
+    text: str
+    finish_reason: str
+    origin: str
+    edit_of_id: int | None
+    model_version_id: int | None
+    model: str
+
+
+class FrozenJudgment(NamedTuple):
+    pk: int
+    comparison_id: int
+    annotator_id: int
+    kind: str
+    is_decision: bool
+    ranking: list[list[int]]
+    strengths: list[str]
+    marks: dict[str, Any]
+    all_bad: bool
+    rationale: str
+    source: dict[str, Any]
+    guidelines_version_id: int | None
+    microseconds: int  # since 1970, in UTC
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was given: of an imported one, where it was made."""
+        return EPOCH + timedelta(microseconds=self.microseconds)
+
+
+class KeptPairs(NamedTuple):
+    """The pairs of one judgment that become data, and how many are dropped for which reason."""
+
+    pairs: list[Pair]
+    unsafe: int = 0  # an unsafe completion above a safe one
+    disputed: int = 0  # too few of the pair's judgments agree on either order
+    weak: int = 0
 
 
 @dataclass(frozen=True)
 class JudgedComparison:
-    """One comparison of a snapshot with everything that its rows are made of."""
+    """One comparison of a snapshot with everything that its rows are made of. ``rule``: what was frozen with it."""
 
     comparison_id: int
-    prompt: Prompt
-    completions: dict[int, Completion]  # those that were ranked, by id
-    judgments: list[Judgment]  # by id
+    prompt: FrozenPrompt
+    completions: dict[int, FrozenCompletion]  # those that were ranked, by id
+    judgments: list[FrozenJudgment]  # by id
+    rule: PairRule = ANY_PAIR
 
     @cached_property
-    def counting(self) -> list[Judgment]:
+    def counting(self) -> list[FrozenJudgment]:
         """The judgments that yield data: the newest decision alone, where there is one."""
+        if len(self.judgments) == 1:
+            return self.judgments
         decisions = [judgment for judgment in self.judgments if judgment.is_decision]
         return decisions[-1:] or self.judgments
 
@@ -52,17 +114,32 @@ class JudgedComparison:
     def is_decided(self) -> bool:
         return self.counting[0].is_decision
 
-    def pairs_by(self, judgment: Judgment) -> tuple[list[Pair], int]:
+    def pairs_by(self, judgment: FrozenJudgment) -> tuple[list[Pair], int]:
         """The pairs of one judgment, and how many were dropped for an unsafe completion above a safe one."""
-        return without_unsafe_over_safe(pairs_of(ranking_of(judgment)), _safety(judgment))
+        return self.kept_pairs(judgment)[:2]
+
+    def kept_pairs(self, judgment: FrozenJudgment) -> KeptPairs:
+        """The pairs of one judgment that the rule lets in."""
+        pairs = pairs_of(ranking_of(judgment))
+        disputed = weak = 0
+        if self.rule.asks_agreement:
+            agreed = [pair for pair in pairs if self.rule.is_agreed(self._shares[_low_high(pair)])]
+            pairs, disputed = agreed, len(pairs) - len(agreed)
+        if self.rule.min_strength != ANY_PAIR.min_strength:
+            strong = [pair for pair in pairs if self.rule.is_strong(pair.strength)]
+            pairs, weak = strong, len(pairs) - len(strong)
+        if not judgment.marks:
+            return KeptPairs(pairs, 0, disputed, weak)
+        kept, unsafe = without_unsafe_over_safe(pairs, _safety(judgment))
+        return KeptPairs(kept, unsafe, disputed, weak)
 
     def consensus(self) -> Consensus:
-        """The pairs that most agree on, over the judgments that count."""
-        return consensus_of(map(ranking_of, self.counting), self._agreed_safety)
+        """The pairs that are agreed on over the judgments that count, by the rule, each with its probability."""
+        return consensus_of(self._rankings, self._agreed_safety, self.rule, self._weights)
 
     def ties(self) -> list[tuple[int, int]]:
         """The pairs in which most see no difference, over the judgments that count."""
-        return agreed_ties(map(ranking_of, self.counting), self._agreed_safety)
+        return agreed_ties(self._rankings, self._agreed_safety)
 
     def judged_by(self, kinds: Collection[str]) -> "JudgedComparison | None":
         """The same with the judgments of these kinds of judges alone; None where there is none."""
@@ -70,98 +147,37 @@ class JudgedComparison:
         return replace(self, judgments=judgments) if judgments else None
 
     @property
+    def _rankings(self) -> list[Ranking]:
+        return [ranking_of(judgment) for judgment in self.counting]
+
+    @property
+    def _weights(self) -> list[float] | None:
+        if self.rule.aggregation is Aggregation.MAJORITY or self.is_decided:
+            return None
+        return [self.rule.weight_of(judgment.annotator_id) for judgment in self.counting]
+
+    @cached_property
+    def _shares(self) -> dict[tuple[int, int], float]:
+        return winning_shares(self._rankings)
+
+    @property
     def _agreed_safety(self) -> dict[int, Safety]:
-        return agreed_safety(map(_safety, self.counting))
+        marked = [judgment for judgment in self.counting if judgment.marks]
+        return agreed_safety(map(_safety, marked)) if marked else {}
 
 
-def ranking_of(judgment: Judgment) -> Ranking:
-    return Ranking(judgment.ranking, judgment.strengths)
+def ranking_of(judgment: FrozenJudgment) -> Ranking:
+    return Ranking.kept(judgment.ranking, judgment.strengths)
 
 
-def marks_of(judgment: Judgment) -> dict[int, Mark]:
+def marks_of(judgment: FrozenJudgment) -> dict[int, Mark]:
     """What the annotator marked, by completion id."""
     return {int(pk): mark_from_json(stored) for pk, stored in judgment.marks.items()}
 
 
-def judged_comparisons(snapshot: DatasetSnapshot) -> Iterator[JudgedComparison]:
-    """The snapshot's judgments by comparison, in a fixed order, in memory one batch at a time."""
-    judgments = (
-        Judgment.objects.filter(snapshots=snapshot)
-        .order_by("comparison_id", "pk")
-        .select_related("comparison__prompt")
-        .only(
-            "annotator_id",
-            "kind",
-            "is_decision",
-            "ranking",
-            "strengths",
-            "marks",
-            "all_bad",
-            "comparison__prompt__messages",
-            "comparison__prompt__split",
-        )
-        .iterator(chunk_size=BATCH)
-    )
-    groups = (list(group) for _, group in groupby(judgments, key=lambda judgment: judgment.comparison_id))
-    while batch := list(islice(groups, COMPARISONS_AT_ONCE)):
-        ids = {pk for group in batch for judgment in group for pk in _ranked(judgment)}
-        completions = Completion.objects.only("text", "finish_reason", "origin", "edit_of_id").in_bulk(ids)
-        if missing := ids - completions.keys():
-            raise CompletionLost(
-                f'Completion {min(missing)}, which a judgment in snapshot "{snapshot}" ranks, was deleted from the '
-                "database by hand. Restore it from a backup."
-            )
-        yield from (_judged_comparison(group, completions) for group in batch)
-
-
-def canonical_bytes(judged: JudgedComparison) -> bytes:
-    """All of this comparison that decides an export, as one line; the snapshot's hash is over these lines.
-
-    What came later (decisions, marks, "all are bad", edits) is in the line only where there is some, so that
-    snapshots of earlier days keep their hashes.
-    """
-    content: dict[str, Any] = {
-        "comparison": judged.comparison_id,
-        "prompt": judged.prompt.pk,
-        "split": judged.prompt.split,
-        "messages": judged.prompt.messages,
-        "texts": sorted((pk, completion.text) for pk, completion in judged.completions.items()),
-        "finish_reasons": sorted((pk, completion.finish_reason) for pk, completion in judged.completions.items()),
-        "judgments": [
-            [judgment.pk, judgment.annotator_id, judgment.kind, judgment.ranking, judgment.strengths, *_more(judgment)]
-            for judgment in judged.judgments
-        ],
-    }
-    if edits := sorted(
-        (pk, completion.edit_of_id) for pk, completion in judged.completions.items() if _is_edit(completion)
-    ):
-        content["edits"] = edits
-    line = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return line.encode() + b"\n"
-
-
-def _more(judgment: Judgment) -> list[dict[str, Any]]:
-    more = {"is_decision": judgment.is_decision, "marks": judgment.marks, "all_bad": judgment.all_bad}
-    filled = {name: value for name, value in more.items() if value}
-    return [filled] if filled else []
-
-
-def _safety(judgment: Judgment) -> dict[int, Safety]:
+def _safety(judgment: FrozenJudgment) -> dict[int, Safety]:
     return {pk: mark.safety for pk, mark in marks_of(judgment).items() if mark.safety}
 
 
-def _is_edit(completion: Completion) -> bool:
-    return completion.origin == Origin.PERSON
-
-
-def _judged_comparison(judgments: list[Judgment], completions: dict[int, Completion]) -> JudgedComparison:
-    return JudgedComparison(
-        comparison_id=judgments[0].comparison_id,
-        prompt=judgments[0].comparison.prompt,
-        completions={pk: completions[pk] for judgment in judgments for pk in _ranked(judgment)},
-        judgments=judgments,
-    )
-
-
-def _ranked(judgment: Judgment) -> Iterator[int]:
-    return (pk for group in judgment.ranking for pk in group)
+def _low_high(pair: Pair) -> tuple[int, int]:
+    return (pair.chosen, pair.rejected) if pair.chosen < pair.rejected else (pair.rejected, pair.chosen)

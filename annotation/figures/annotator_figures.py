@@ -25,7 +25,8 @@ DAYS = 60  # the last ones of an annotator that are kept
 class Answers:
     """Rows of Judgments with what else is known of them, in arrays of the same length.
 
-    ``displayed``: as ``places``, in the order of display. ``lengths``: characters, in the order of ``places``.
+    ``displayed``: as ``places``, in the order of display; all 0 where that is not known, as of what was judged
+    elsewhere. ``lengths``: characters, in the order of ``places``.
     """
 
     judgments: Judgments
@@ -197,11 +198,12 @@ def _gold(gold: KnownAnswers, ids: np.ndarray) -> list[Estimate | None]:
 
 def _first(answers: Answers, index: np.ndarray, count: int) -> list[Estimate | None]:
     """How often what is displayed first comes out on top. A tie at the top is shared among those in it."""
-    displayed = answers.displayed
+    known = answers.displayed[:, 0] > 0
+    displayed, index, prompts = answers.displayed[known], index[known], answers.judgments.prompts[known]
     k = (displayed > 0).sum(axis=1)
     on_top = _on_top(displayed)
     decided = on_top.max(axis=1) > 1 / k + 1e-9  # calling all of them equal puts none on top
-    shares = clustered_shares(on_top[:, 0] * decided, decided * 1.0, index, answers.judgments.prompts, count)
+    shares = clustered_shares(on_top[:, 0] * decided, decided * 1.0, index, prompts, count)
     with np.errstate(invalid="ignore", divide="ignore"):
         chance = np.bincount(index, decided / k, minlength=count) / np.bincount(index, decided, minlength=count)
     return _estimates(shares, chance, (shares.low - chance, shares.high - chance))
@@ -286,6 +288,7 @@ def _median(values: np.ndarray) -> Estimate | None:
 
 
 def _positions(displayed: np.ndarray) -> list[float]:
+    displayed = displayed[displayed[:, 0] > 0]
     if not len(displayed):
         return []
     k = (displayed > 0).sum(axis=1)

@@ -7,8 +7,8 @@ fit into a worker. Kinds of judge are never mixed: each has figures of its own. 
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from annotation.figures.agreement import figures_of
 from annotation.figures.annotator_figures import AnnotatorFigures, Answers, KnownAnswers, figures_by_annotator
 from annotation.figures.panels import Judgments, places_of
 from annotation.figures.resampling import Resampling
+from annotation.figures.win_rates import UNKNOWN, win_rates
 from annotation.models import (
     Assignment,
     AssignmentPurpose,
@@ -34,7 +35,7 @@ from annotation.rules.known import known_ranking, pairs_right
 from annotation.rules.protocol import MAX_COMPLETIONS
 from annotation.rules.ranking import Ranking
 
-FORMAT = 1
+FORMAT = 2
 CHUNK = 5000  # rows fetched in one go
 NOTHING = [0] * MAX_COMPLETIONS
 
@@ -51,50 +52,69 @@ class Rows:
     def __init__(self) -> None:
         self.ids = {name: array("q") for name in ("prompts", "comparisons", "annotators", "days")}
         self.seconds = array("d")
-        # Each row filled up to nine: places by id and by display, and the ids themselves, ascending.
+        # Each row filled up to nine: places by id and by display (nothing where that is not known), and the ids
+        # themselves, ascending.
         self.places, self.displayed, self.shown = array("b"), array("b"), array("q")
 
     def add(self, prompt: int, comparison: int, annotator: int, ranking, order, seconds, created_at) -> None:
-        displayed = places_of(ranking, order)
-        if displayed is None:
+        """``order``: as displayed; None where that is not known, as of what was judged elsewhere."""
+        items = order if order is not None else [item for group in ranking for item in group]
+        places = places_of(ranking, items)
+        if places is None:
             return  # a ranking that leaves out what was shown: none is written today, and it can be placed nowhere
-        empty = NOTHING[len(order) :]
-        by_id = sorted(zip(order, displayed, strict=True))
+        empty = NOTHING[len(items) :]
+        by_id = sorted(zip(items, places, strict=True))
         self.shown.extend([item for item, _ in by_id] + empty)
         self.places.extend([place for _, place in by_id] + empty)
-        self.displayed.extend(displayed + empty)
+        self.displayed.extend(NOTHING if order is None else places + empty)
         self.seconds.append(float("nan") if seconds is None else seconds)
         for name, value in zip(self.ids, (prompt, comparison, annotator, created_at.toordinal()), strict=True):
             self.ids[name].append(value)
 
-    def answers(self, lengths: np.ndarray) -> Answers:
-        """``lengths``: ids and characters of all completions, in ascending order of the ids."""
-        prompts, comparisons, annotators, days = (_numbers(values, np.int64) for values in self.ids.values())
-        shown = _numbers(self.shown, np.int64).reshape(-1, MAX_COMPLETIONS)
-        at = np.minimum(np.searchsorted(lengths["id"], shown), len(lengths) - 1)
+    def answers(self, texts: "Texts") -> Answers:
         return Answers(
-            judgments=Judgments(
-                prompts, comparisons, annotators, _numbers(self.places, np.int8).reshape(-1, MAX_COMPLETIONS)
-            ),
+            judgments=self.judgments(),
             displayed=_numbers(self.displayed, np.int8).reshape(-1, MAX_COMPLETIONS),
-            lengths=np.where(shown > 0, lengths["characters"][at], 0),
+            lengths=self._of_each(texts, "characters", 0),
             seconds=_numbers(self.seconds, np.float64),
-            days=days,
+            days=_numbers(self.ids["days"], np.int64),
         )
+
+    def judgments(self) -> Judgments:
+        columns = (_numbers(self.ids[name], np.int64) for name in ("prompts", "comparisons", "annotators"))
+        return Judgments(*columns, _numbers(self.places, np.int8).reshape(-1, MAX_COMPLETIONS))
+
+    def writers(self, texts: "Texts") -> np.ndarray:
+        """(judgments, 9) of codes into the names of those who wrote."""
+        return self._of_each(texts, "writer", UNKNOWN)
+
+    def _of_each(self, texts: "Texts", column: str, nothing: int) -> np.ndarray:
+        """Something of every completion that was ranked, as the places are."""
+        shown = _numbers(self.shown, np.int64).reshape(-1, MAX_COMPLETIONS)
+        at = np.minimum(np.searchsorted(texts.rows["id"], shown), len(texts.rows) - 1)
+        return np.where(shown > 0, texts.rows[column][at], nothing)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is known of every completion that was judged, by ascending id: characters, and who wrote it."""
+
+    rows: np.ndarray
+    names: Sequence[str]  # ``writer`` is a place in them
 
 
 def compute(project: Project) -> dict[str, Any]:
     """All figures of a project. Takes seconds for a hundred thousand judgments; call it in a worker."""
     newest = newest_judgment(project)  # before the others: what comes meanwhile makes the report an old one
     by_kind = _judgments(project)
-    lengths = _lengths(project)
+    texts = _texts(project)
     gold = _gold(project)
     handed_out = _handed_out(project)
     kinds = {}
     for kind in JudgeKind.values:
         if kind in by_kind:
-            answers = by_kind.pop(kind).answers(lengths)
-            kinds[kind] = _figures(project, kind, answers, gold.get(kind, []), handed_out.get(kind, {}))
+            rows = by_kind.pop(kind)
+            kinds[kind] = _figures(project, kind, rows, texts, gold.get(kind, []), handed_out.get(kind, {}))
     return {"format": FORMAT, "newest": newest, "kinds": kinds}
 
 
@@ -110,13 +130,26 @@ def _judgments(project: Project) -> dict[str, Rows]:
     return by_kind
 
 
-def _lengths(project: Project) -> np.ndarray:
-    """Characters of every completion that somebody judged here, by ascending id; one row at least."""
+def _texts(project: Project) -> Texts:
+    """One row at least. A model of ours and an imported writer of one name are the same writer."""
     judged = Exists(Judgment.objects.filter(comparison=OuterRef("comparison_id")))
     shown = Comparison.completions.through.objects.filter(judged, comparison__project=project)
-    rows = shown.order_by("completion_id").values_list("completion_id", Length("completion__text"))
-    kept = np.fromiter(rows.iterator(chunk_size=CHUNK), dtype=[("id", np.int64), ("characters", np.int32)])
-    return kept if len(kept) else np.zeros(1, dtype=kept.dtype)
+    rows = shown.order_by("completion_id").values_list(
+        "completion_id", Length("completion__text"), "completion__model_version__name", "completion__written_by_model"
+    )
+    codes: dict[str, int] = {}
+
+    def code(name: str) -> int:
+        return codes.setdefault(name, len(codes)) if name else UNKNOWN
+
+    kept = np.fromiter(
+        (
+            (pk, characters, code(version or writer))
+            for pk, characters, version, writer in rows.iterator(chunk_size=CHUNK)
+        ),
+        dtype=[("id", np.int64), ("characters", np.int32), ("writer", np.int32)],
+    )
+    return Texts(kept if len(kept) else np.zeros(1, dtype=kept.dtype), list(codes))
 
 
 def _gold(project: Project) -> dict[str, list[tuple[int, int, int, int]]]:
@@ -148,7 +181,10 @@ def _handed_out(project: Project) -> dict[str, dict[str, Counter]]:
     return counts
 
 
-def _figures(project: Project, kind: str, answers: Answers, gold, handed_out: Mapping[str, Counter]) -> dict[str, Any]:
+def _figures(
+    project: Project, kind: str, rows: Rows, texts: Texts, gold, handed_out: Mapping[str, Counter]
+) -> dict[str, Any]:
+    answers = rows.answers(texts)
     judgments = answers.judgments
     resampling = Resampling(judgments.prompts)
     _, judges = np.unique(judgments.comparisons, return_counts=True)
@@ -167,6 +203,7 @@ def _figures(project: Project, kind: str, answers: Answers, gold, handed_out: Ma
         "prompts": len(resampling.ids),
         "annotators": len(np.unique(judgments.annotators)),
         "agreement": [asdict(figure) for figure in figures_of(judgments, resampling)],
+        "win_rates": asdict(win_rates(judgments, rows.writers(texts), texts.names, resampling)),
         "by_annotator": [_as_json(project, kind, figures) for figures in by_annotator],
     }
 

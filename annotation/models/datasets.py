@@ -10,7 +10,7 @@ from django.urls import reverse
 from annotation.models.judgments import Judgment
 from annotation.models.projects import Project
 from annotation.models.withdrawals import WithdrawnWork
-from sampling.long_tasks import LongTask, LongTaskQuerySet
+from sampling.long_tasks import LongTask, LongTaskQuerySet, TaskState
 
 
 class DatasetSnapshotQuerySet(models.QuerySet):
@@ -81,11 +81,19 @@ class SnapshotFreeze(LongTask):
 class SnapshotExport(LongTask):
     """One view of a snapshot as files: made once, kept in the data folder, downloaded as often as one likes."""
 
+    # Once more: where its files are gone, or for one more push to a hub.
+    TRANSITIONS = {**LongTask.TRANSITIONS, TaskState.FINISHED: (TaskState.QUEUED,)}
+
     snapshot = models.ForeignKey(DatasetSnapshot, on_delete=models.CASCADE, related_name="exports")
-    layout = models.CharField(max_length=20, help_text="A key of datasets/layouts: whose columns the rows have.")
+    layout = models.CharField(max_length=30, help_text="A key of datasets/layouts: whose columns the rows have.")
     rows = models.CharField(max_length=12, help_text="export_rows.Rows: each judgment's pairs, or aggregated ones.")
     file_type = models.CharField(max_length=8, help_text="jsonl or parquet.")
+    has_rationales = models.BooleanField(default=False, help_text="Free text may name people: only where asked.")
+    licence = models.CharField(
+        max_length=60, blank=True, help_text="On its card: a key of the hub's list; or not said."
+    )
     hub_id = models.CharField(max_length=200, blank=True, help_text="Pushed to this dataset of a hub; else kept here.")
+    is_private = models.BooleanField(default=True, help_text="Of a dataset that the push makes on the hub.")
     files = models.JSONField(default=list, help_text='What was written: [{"name", "bytes", "sha256", "rows"}].')
     created_by = models.ForeignKey(site.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
 
@@ -95,9 +103,13 @@ class SnapshotExport(LongTask):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["snapshot", "layout", "rows", "file_type", "hub_id"], name="one_export_per_snapshot_and_view"
+                fields=["snapshot", "layout", "rows", "file_type", "has_rationales", "licence", "hub_id"],
+                name="one_export_per_snapshot_and_view",
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.snapshot}, {self.layout} as {self.file_type}"
 
     def get_absolute_url(self) -> str:
         return reverse("annotation:snapshot_export", args=[self.pk])

@@ -26,8 +26,9 @@ from annotation.rules.protocol import (
     aspects_of,
     defects_of,
 )
-from sampling.models import SamplingRun, Split
+from sampling.models import Completion, DataImport, SamplingRun, Split
 
+IMPORT = "import-"  # before an import's number, among the values that are sampling runs' numbers
 SCALES = {
     StrengthScale.NONE: "not asked",
     StrengthScale.LLAMA2: "Llama 2: significantly, slightly, negligibly better ...",
@@ -201,16 +202,8 @@ def _newest_change(project: Project) -> int:
     return ProjectChange.objects.filter(project=project).values_list("pk", flat=True).first() or 0
 
 
-class RunField(forms.ModelChoiceField):
-    def label_from_instance(self, run: SamplingRun) -> str:
-        return f"{run.pk}: {run} ({run.get_state_display()}, {run.created_at:%d %b %Y})"
-
-
 class OpenComparisonsForm(forms.Form):
-    run = RunField(
-        SamplingRun.objects.none(), label="Sampling run", empty_label=None,
-        help_text="Whose completions are to be compared.",
-    )  # fmt: skip
+    run = forms.ChoiceField(label="Completions of", help_text="Whose completions are to be compared.")
     k = forms.IntegerField(label="Completions per comparison (K)", min_value=2, max_value=MAX_COMPLETIONS)
     split = forms.ChoiceField(choices=[("", "both"), *Split.choices], required=False, label="Split of the prompts")
     priority = forms.IntegerField(
@@ -221,11 +214,20 @@ class OpenComparisonsForm(forms.Form):
         help_text="Only members of this group get these comparisons; empty: everybody.",
     )  # fmt: skip
 
-    def __init__(self, *args: Any, runs: QuerySet[SamplingRun], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, runs: QuerySet[SamplingRun], imports: QuerySet[DataImport], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["run"].queryset = runs
+        self._found: dict[str, SamplingRun | DataImport] = {str(run.pk): run for run in runs}
+        self._found |= {f"{IMPORT}{each.pk}": each for each in imports}
+        groups: dict[str, list[tuple[str, str]]] = {"Sampling runs": [], "Imports": []}
+        for value, found in self._found.items():
+            groups["Imports" if value.startswith(IMPORT) else "Sampling runs"].append((value, _named(found)))
+        self.fields["run"].choices = [(label, choices) for label, choices in groups.items() if choices]
 
-    def completions(self):
-        chosen = self.cleaned_data["run"].completions.all()
+    def completions(self) -> QuerySet[Completion]:
+        chosen = self._found[self.cleaned_data["run"]].completions.all()
         split = self.cleaned_data["split"]
         return chosen.filter(prompt__split=split) if split else chosen
+
+
+def _named(found: SamplingRun | DataImport) -> str:
+    return f"{found.pk}: {found} ({found.get_state_display()}, {found.created_at:%d %b %Y})"

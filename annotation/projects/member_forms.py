@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import UserCreationForm
 from django.utils import timezone
 
-from annotation.models import Membership, Role
+from annotation.models import JudgeKind, Membership, Role
 from annotation.projects.groups_field import GroupsField
 
 GROUPS_HELP = "With commas between them. They get these groups' comparisons beside those of no group."
@@ -18,11 +18,15 @@ class MembershipForm(forms.ModelForm):
     """Change one who is a member."""
 
     groups = GroupsField(help_text=GROUPS_HELP)
+    # Nobody judges here as an imported annotator.
+    kind = forms.ChoiceField(
+        label="Judges as", choices=[(kind.value, kind.label) for kind in JudgeKind if kind != JudgeKind.IMPORTED],
+        initial=JudgeKind.PERSON,
+    )  # fmt: skip
 
     class Meta:
         model = Membership
         fields = ["role", "kind", "groups"]
-        labels = {"kind": "Judges as"}
 
 
 class MemberForm(MembershipForm):

@@ -19,6 +19,7 @@ from annotation.models import (
     Assignment,
     AssignmentState,
     Flag,
+    JudgeKind,
     Judgment,
     Membership,
     Project,
@@ -37,12 +38,16 @@ PACE_DAYS = 7
 
 @dataclass(frozen=True)
 class Counts:
-    """``wanted`` judgments in all, ``filled`` and ``open`` ones, at ``at``; work only."""
+    """``wanted`` judgments in all, ``filled`` and ``open`` ones, at ``at``; work only.
+
+    ``imported`` judgments were given elsewhere: nobody waited for them, and they are no part of the others.
+    """
 
     comparisons: int
     filled: int
     open: int
     at: datetime
+    imported: int = 0
 
     @property
     def wanted(self) -> int:
@@ -88,7 +93,15 @@ def _count(project: Project) -> Counts:
         filled=filled.count() - filled.filter(comparison__in=out.values("pk")).count(),
         open=project.slots.open().count(),
         at=timezone.now(),
+        imported=_kept(project, "imported", lambda: _imported(project), KEPT_LONG),
     )
+
+
+def _imported(project: Project) -> int:
+    """Current judgments of work that imports brought."""
+    # The index of imports' judgments, by import: few, and none where nothing was ever imported.
+    brought = Judgment.objects.filter(data_import__isnull=False, comparison__in=project.comparisons.work().order_by())
+    return brought.current().count()
 
 
 def is_large(project: Project) -> bool:
@@ -136,13 +149,14 @@ def working_now(project: Project) -> QuerySet:
 
 
 def by_annotator(project: Project) -> list[dict[str, Any]]:
-    """One row per annotator and kind: how many judgments, how many corrections, the newest one."""
+    """One row per annotator and kind: how many judgments, how many corrections, the newest one. Of who judged here."""
     return _kept(project, "annotators", lambda: list(_by_annotator(project)), KEPT_LONG)
 
 
 def _by_annotator(project: Project) -> QuerySet:
     return (
         Judgment.objects.filter(comparison__project=project, comparison__purpose=Purpose.WORK)
+        .exclude(kind=JudgeKind.IMPORTED)
         .order_by()
         .values("annotator", "annotator__username", "kind")
         .annotate(
@@ -170,7 +184,7 @@ def open_flags(project: Project) -> int:
 
 
 def given_by_hour(project: Project) -> list[tuple[datetime, int]]:
-    """Judgments of work in each hour (UTC) of the plot's days, corrections left out."""
+    """Judgments of work in each hour (UTC) of the plot's days; corrections and imported ones are left out."""
     today = timezone.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first_day = today - timedelta(days=DAYS - 1)
 
@@ -185,7 +199,7 @@ def given_by_hour(project: Project) -> list[tuple[datetime, int]]:
 def _given_by_hour(project: Project, since: datetime, until: datetime) -> list[tuple[datetime, int]]:
     given = Judgment.objects.filter(
         created_at__gte=since, created_at__lt=until, revision=1, is_decision=False,
-        comparison__project=project, comparison__purpose=Purpose.WORK,
+        comparison__project=project, comparison__purpose=Purpose.WORK, data_import__isnull=True,
     ).order_by()  # fmt: skip
     by_hour = given.annotate(hour=Trunc("created_at", "hour", tzinfo=UTC)).values_list("hour").annotate(Count("pk"))
     return list(by_hour.order_by("hour"))

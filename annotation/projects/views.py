@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from annotation import actions
-from annotation.access import manager_required, runs_to_compare
+from annotation.access import imports_to_compare, manager_required, runs_to_compare
 from annotation.addresses import number_in
 from annotation.models import Project
 from annotation.projects.forms import OpenComparisonsForm, ProjectForm
@@ -105,13 +105,13 @@ def fit(request: HttpRequest, project: Project) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @manager_required
 def open_comparisons(request: HttpRequest, project: Project) -> HttpResponse:
-    runs = runs_to_compare(request.user, project)
+    runs, imports = runs_to_compare(request.user, project), imports_to_compare(request.user, project)
     initial = {"run": request.GET.get("run"), "k": project.completions_per_comparison}
-    form = OpenComparisonsForm(request.POST or None, runs=runs, initial=initial)
+    form = OpenComparisonsForm(request.POST or None, runs=runs, imports=imports, initial=initial)
     if form.is_valid():
         chosen = {name: form.cleaned_data[name] for name in ("k", "priority", "group")}
         result = actions.open_comparisons(project=project, by=request.user, completions=form.completions(), **chosen)
         messages.success(request, f"{result}.")
         return redirect(project)
-    context = {"project": project, "form": form, "has_runs": runs.exists(), "may_manage": True}
+    context = {"project": project, "form": form, "has_runs": bool(form.fields["run"].choices), "may_manage": True}
     return render(request, "annotation/open_comparisons.html", context, status=422 if form.errors else 200)

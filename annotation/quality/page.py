@@ -15,6 +15,7 @@ WIDE, NARROW = 300, 72  # of an axis on its own, and of one in a table's cell
 FROM_SECONDS = ("0", "5", "10", "20", "40", "80", "160", "320")  # annotator_figures.TIMES
 KINDS = {
     JudgeKind.PERSON: "People", JudgeKind.SIMULATED: "Simulated annotators", JudgeKind.MODEL: "Model judges",
+    JudgeKind.IMPORTED: "Imported",
 }  # fmt: skip
 
 

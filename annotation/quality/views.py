@@ -19,6 +19,7 @@ from annotation.models import JudgeKind, Judgment, Project, ProjectReport
 from annotation.quality import page as quality_page
 from annotation.quality import words as quality_words
 from annotation.quality.annotator_warnings import MIN_ROWS
+from annotation.quality.win_rates import win_rates_page
 
 SLOW = timedelta(minutes=1)  # a request that no worker has taken by then has perhaps no worker
 SHOWN = 200  # annotators in the table; all are in the file
@@ -117,10 +118,13 @@ def _context(request: HttpRequest, project: Project, report: ProjectReport) -> d
     figures = report.content.get("kinds", {}).get(chosen["kind"], {})
     people = _people(report, chosen["kind"])
     rows = quality_page.annotator_rows(people, _names(people))
+    manages = may_manage(request.user, project)
     return (
         {
             "project": project,
-            "may_manage": may_manage(request.user, project),
+            "may_manage": manages,
+            # Not for reviewers: what they decide should not depend on whose work usually wins.
+            "win_rates": win_rates_page(figures.get("win_rates")) if manages else None,
             "kinds": quality_page.kinds_in(report.content),
             "figures": figures,
             "agreement": quality_page.agreement_page(figures.get("agreement", [])),

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from annotation.models import Comparison, Project, Slot
+from annotation.queue import overlap
 from annotation.rules.protocol import MAX_COMPLETIONS
 from sampling.models import Completion
 
@@ -42,7 +43,12 @@ class _Candidate:
 
     @property
     def content_key(self) -> str:
-        return hashlib.sha256(",".join(map(str, sorted(self.completion_ids))).encode()).hexdigest()
+        return content_key_of(self.completion_ids)
+
+
+def content_key_of(completion_ids: Iterable[int]) -> str:
+    """What a comparison is known by in its project: these completions, in whatever order."""
+    return hashlib.sha256(",".join(map(str, sorted(completion_ids))).encode()).hexdigest()
 
 
 @transaction.atomic
@@ -94,6 +100,7 @@ def _candidates(completions, k, tally, on_progress) -> Iterator[_Candidate]:
 
 def _open_batch(project: Project, batch: Sequence[_Candidate], priority: int, group: str) -> int:
     by_key = {candidate.content_key: candidate for candidate in batch}
+    asked_for = _ask_for_imported(project, by_key, priority, group)
     known = set(project.comparisons.filter(content_key__in=by_key).values_list("content_key", flat=True))
     made = Comparison.objects.bulk_create(
         Comparison(
@@ -114,7 +121,26 @@ def _open_batch(project: Project, batch: Sequence[_Candidate], priority: int, gr
         for completion_id in by_key[comparison.content_key].completion_ids
     )
     make_slots(made)
-    return len(made)
+    return len(made) + asked_for
+
+
+def _ask_for_imported(project: Project, keys: Iterable[str], priority: int, group: str) -> int:
+    """Let what an import brought be judged here too: it is there, but nobody has been asked for it yet.
+
+    As if a reviewer had asked: no change of the overlap makes it fewer. How many there are.
+    """
+    imported = list(
+        project.comparisons.work().filter(content_key__in=keys, data_import__isnull=False, wanted=0).order_by("pk")
+    )
+    if not imported:
+        return 0
+    overlap.one_change_at_a_time(project.pk)
+    for comparison in imported:
+        comparison.wanted = comparison.wanted_at_least = judgments_wanted(project, comparison.content_key)
+        comparison.priority, comparison.group = priority, group
+    Comparison.objects.bulk_update(imported, ["wanted", "wanted_at_least", "priority", "group"])
+    make_slots(imported)
+    return len(imported)
 
 
 def judgments_wanted(project: Project, content_key: str) -> int:

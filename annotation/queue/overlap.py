@@ -22,7 +22,9 @@ ONE = "comparison.id = %(comparison)s"
 STRETCH = "comparison.project_id = %(project)s AND comparison.id > %(after)s AND comparison.id <= %(until)s"
 
 # The share is drawn as opening.judgments_wanted draws it, by the comparison's own hash: tests hold the two together.
+# What an import brought is judged already: it waits for no judgment of ours but those that somebody asked for.
 WANTED = """greatest(comparison.wanted_at_least, CASE
+        WHEN comparison.data_import_id IS NOT NULL THEN 0
         WHEN ('x' || substr(comparison.content_key, 1, 8))::bit(32)::bigint %% 100 < %(percent)s THEN %(overlap)s
         ELSE 1 END)"""
 

@@ -36,6 +36,7 @@ KINDS_OF_JUDGES = {
     JudgeKind.PERSON.value: "people",
     JudgeKind.SIMULATED.value: "simulated annotators",
     JudgeKind.MODEL.value: "model judges",
+    JudgeKind.IMPORTED.value: "imported annotators",
     "": "judges of any kind",
 }
 
@@ -85,7 +86,8 @@ class Row:
     """What the list says of one comparison."""
 
     comparison: Comparison
-    judgments: int = 0
+    judgments: int = 0  # given here
+    imported: int = 0
     decisions: int = 0
     flags: int = 0
     skips: int = 0
@@ -102,11 +104,12 @@ def matching(project: Project, filters: Filters) -> QuerySet[Comparison]:
     if filters.text:
         chosen = chosen.filter(prompt__messages__icontains=filters.text)
     if filters.state:
-        chosen = chosen.filter(_is_in(State(filters.state)))
+        chosen = chosen.filter(is_in(State(filters.state)))
     return chosen
 
 
-def _is_in(state: State) -> Q:
+def is_in(state: State) -> Q:
+    """Of what is disagreeing only what the database knows: that it is work."""
     mine = {"comparison": OuterRef("pk")}
     still_open = Exists(Slot.objects.open().filter(**mine))
     match state:
@@ -212,8 +215,10 @@ def rows(comparisons: Sequence[int], kind: str) -> list[Row]:
         of[pk].disagreement = share
     counted: dict[int, Counter] = defaultdict(Counter)
     judged = Judgment.objects.current().filter(comparison__in=of).order_by()
-    for pk, is_decision, count in judged.values_list("comparison_id", "is_decision").annotate(n=Count("pk")):
-        counted[pk]["decisions" if is_decision else "judgments"] += count
+    columns = ("comparison_id", "is_decision", "kind")
+    for pk, is_decision, given, count in judged.values_list(*columns).annotate(n=Count("pk")):
+        here = "imported" if given == JudgeKind.IMPORTED else "judgments"
+        counted[pk]["decisions" if is_decision else here] += count
     skipped = Assignment.objects.filter(comparison__in=of, state=AssignmentState.SKIPPED)
     flagged = Flag.objects.filter(comparison__in=of, resolved_at__isnull=True)
     for name, queryset in {"skips": skipped, "flags": flagged}.items():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
+from annotation.importing.revisions import UNKNOWN_TIME
 from annotation.models import Assignment, AssignmentState, Comparison, JudgeKind, Judgment, Project, Purpose
 from annotation.rendering.characters import spell_out
 from annotation.rendering.conversation import Turn, conversation
@@ -19,8 +20,15 @@ from annotation.rules.diff import Piece, is_cut, word_diff
 from annotation.rules.disagreement import Disagreement, disagreement_of
 from annotation.rules.letters import fixed_letters, in_letters
 from annotation.rules.ranking import Strength
+from sampling.intake.records import JudgedBy
 from sampling.models import Completion
 
+BY_WHOM = {
+    JudgedBy.PERSON: "a person",
+    JudgedBy.MODEL: "a model",
+    JudgedBy.VOTES: "votes",
+    JudgedBy.UNKNOWN: "not said by whom",
+}
 TURNS_IN_SIGHT = 3  # of a longer conversation the end is shown
 
 
@@ -66,8 +74,19 @@ class Column:
     steps: list[Step]
     marks: list[MarkLine]
     edits: list[EditShown]
-    shown_as: str  # the letters in the order in which this annotator saw them
+    shown_as: str  # the letters in the order in which this annotator saw them; empty where that is not known
+    source: "Source | None" = None  # of what was judged elsewhere
     earlier: list["Column"] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an imported judgment says of where it comes from."""
+
+    by: str  # "a model"
+    name: str  # the import's
+    address: str
+    is_timed: bool  # else its time is that of the import
 
 
 @dataclass(frozen=True)
@@ -90,6 +109,15 @@ class Review:
     skips: list[Assignment]
     known_answer: str = ""  # in letters; only of what is not work
     explanation: Rendered | None = None
+
+    @property
+    def here(self) -> int:
+        """Judgments that were given here."""
+        return len(self.columns) - self.imported
+
+    @property
+    def imported(self) -> int:
+        return sum(column.source is not None for column in self.columns)
 
     @property
     def earlier(self) -> list[tuple[int, Turn]]:
@@ -117,7 +145,9 @@ def review_of(comparison: Comparison, *, with_policies: bool = False) -> Review:
     completions = list(comparison.completions.select_related("model_version" if with_policies else None))
     letters = fixed_letters(comparison.content_key, (each.pk for each in completions))
     judgments = list(
-        comparison.judgments.select_related("annotator", "assignment", "guidelines_version").order_by("pk")
+        comparison.judgments.select_related("annotator", "assignment", "guidelines_version", "data_import").order_by(
+            "pk"
+        )
     )
     columns = _columns(comparison.project, judgments, {each.pk: each.text for each in completions}, letters)
     by_annotators = sorted(
@@ -133,7 +163,7 @@ def review_of(comparison: Comparison, *, with_policies: bool = False) -> Review:
                 render(each.text),
                 len(each.text.split()),
                 [_place(column.judgment, each.pk, letters) for column in by_annotators],
-                str(each.model_version or "") if with_policies else "",
+                str(each.model_version or each.written_by_model) if with_policies else "",
             )
             for each in sorted(completions, key=lambda each: letters[each.pk])
         ],
@@ -163,13 +193,14 @@ def _known(comparison: Comparison, letters: Mapping[int, str]) -> dict[str, Any]
 
 
 def _columns(project: Project, judgments: Iterable[Judgment], texts: Mapping[int, str], letters) -> list[Column]:
-    """One column per assignment: its newest revision, with the older ones inside."""
+    """One column per assignment, or annotator elsewhere: the newest revision, with the older ones inside."""
     judgments = list(judgments)
     placed = {pk for judgment in judgments for group in judgment.ranking for pk in group}
     edits = {edit.pk: edit for edit in Completion.objects.filter(pk__in=placed - texts.keys())}
     revisions = defaultdict(list)
     for judgment in judgments:
-        revisions[judgment.assignment_id].append(_column(project, judgment, texts, edits, letters))
+        of = judgment.assignment_id or judgment.annotator_id
+        revisions[of].append(_column(project, judgment, texts, edits, letters))
     found = []
     for columns in revisions.values():
         *earlier, newest = sorted(columns, key=lambda column: column.judgment.revision)
@@ -182,7 +213,10 @@ def _column(project: Project, judgment: Judgment, texts, edits, letters: Mapping
     placed = [pk for group in judgment.ranking for pk in group]
     own = [edits[pk] for pk in placed if pk in edits]
     names = {**letters, **{edit.pk: f"{letters.get(edit.edit_of_id, '?')}+" for edit in own}}
-    gaps = [project.scale.words(Strength(strength)) for strength in judgment.strengths] if project.asks_strength else []
+    is_imported = judgment.kind == JudgeKind.IMPORTED
+    # What was said elsewhere is shown whatever this project asks.
+    tells = project.asks_strength or is_imported
+    gaps = [project.scale.words(Strength(strength)) for strength in judgment.strengths] if tells else []
     return Column(
         judgment=judgment,
         steps=[
@@ -195,8 +229,16 @@ def _column(project: Project, judgment: Judgment, texts, edits, letters: Mapping
             for edit in own
             if edit.edit_of_id in texts
         ],
-        shown_as=" ".join(letters.get(pk, "?") for pk in judgment.assignment.display_order),
+        shown_as="" if is_imported else " ".join(letters.get(pk, "?") for pk in judgment.assignment.display_order),
+        source=_source(judgment) if is_imported else None,
     )
+
+
+def _source(judgment: Judgment) -> Source:
+    said = judgment.source.get("by")
+    by = JudgedBy(said) if said in list(JudgedBy) else JudgedBy.UNKNOWN
+    brought = judgment.data_import
+    return Source(BY_WHOM[by], str(brought), brought.get_absolute_url(), judgment.source.get("time") != UNKNOWN_TIME)
 
 
 def _edit(letter: str, before: str, after: str) -> EditShown:

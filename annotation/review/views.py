@@ -127,7 +127,9 @@ def ask_another(request: HttpRequest, pk: int) -> HttpResponse:
         review.ask_for_judgments(comparison=found, wanted=wanted, by=request.user)
     except review.ReviewRefused as refusal:
         return _refused(request, found, refusal)
-    messages.success(request, f"This comparison waits for {max(wanted, found.wanted)} judgments in all.")
+    count = max(wanted, found.wanted)
+    beside = " beside the imported ones" if found.data_import_id else " in all"
+    messages.success(request, f"This comparison waits for {count} judgment{'' if count == 1 else 's'}{beside}.")
     return redirect("annotation:comparison", pk)
 
 

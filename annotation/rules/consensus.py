@@ -15,24 +15,18 @@ dropped and counted, as Llama 2 did (arXiv 2307.09288, section 3.1): nobody shou
 not judged wrongly, so it is not turned around.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from itertools import combinations
 from math import ceil
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
+from annotation.rules.aggregation import ANY_PAIR, LEVELS, PairRule, probability_of, share_of
 from annotation.rules.marks import Safety
 from annotation.rules.ranking import Pair, Ranking, Strength, pairs_of
-
-# Weakest first, so that a level's position is its number.
-LEVELS = (
-    Strength.NEGLIGIBLY_BETTER,
-    Strength.SLIGHTLY_BETTER,
-    Strength.BETTER,
-    Strength.SIGNIFICANTLY_BETTER,
-)
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,8 @@ class AgreedPair:
     strength: Strength
     votes: int  # judgments that put chosen above rejected
     votes_against: int  # judgments that put rejected above chosen; ties are in neither
+    ties: int = field(default=0, compare=False)  # judgments that saw no difference
+    probability: float = field(default=1.0, compare=False)  # that chosen is better, by the rule of aggregation
 
 
 AnyPair = TypeVar("AnyPair", Pair, AgreedPair)
@@ -57,6 +53,15 @@ class Consensus:
     ties: int = 0
     conflicts: int = 0
     unsafe: int = 0  # agreed, but the chosen one is unsafe and the rejected one safe
+    disputed: int = 0  # by fewer judgments than the rule asks for
+    weak: int = 0  # by less than the rule asks for
+
+
+class _Verdict(Enum):
+    LOW = "low"
+    HIGH = "high"
+    TIE = "tie"
+    CONFLICT = "conflict"
 
 
 @dataclass
@@ -66,10 +71,26 @@ class _Ballot:
     for_low: list[Strength] = field(default_factory=list)
     for_high: list[Strength] = field(default_factory=list)
     ties: int = 0
+    log_odds: float = 0.0  # that low is better, by the annotators' weights
 
     @property
     def total(self) -> int:
         return len(self.for_low) + len(self.for_high) + self.ties
+
+    @property
+    def share(self) -> float:
+        """Of the judgments, those for the side that has more of them."""
+        return max(len(self.for_low), len(self.for_high)) / self.total
+
+    def verdict(self, is_weighted: bool) -> _Verdict:
+        if 2 * self.ties > self.total:
+            return _Verdict.TIE
+        if is_weighted:
+            odds = round(self.log_odds, 9)  # equal weights on both sides cancel but for the last bits
+            is_low, is_high = odds > 0, odds < 0
+        else:
+            is_low, is_high = 2 * len(self.for_low) > self.total, 2 * len(self.for_high) > self.total
+        return _Verdict.LOW if is_low else _Verdict.HIGH if is_high else _Verdict.CONFLICT
 
 
 def mean_strength(strengths: Sequence[Strength]) -> Strength:
@@ -80,24 +101,63 @@ def mean_strength(strengths: Sequence[Strength]) -> Strength:
     return LEVELS[ceil(mean - 0.5)]
 
 
-def consensus_of(rankings: Iterable[Ranking], safety: Mapping[int, Safety] = MappingProxyType({})) -> Consensus:
-    """The majority over ``rankings`` of one comparison, in the order (chosen, rejected).
+def consensus_of(
+    rankings: Sequence[Ranking],
+    safety: Mapping[int, Safety] = MappingProxyType({}),
+    rule: PairRule = ANY_PAIR,
+    weights: Sequence[float] | None = None,
+) -> Consensus:
+    """What ``rankings`` of one comparison agree on, in the order (chosen, rejected).
 
-    ``safety``: what is agreed of each completion (`agreed_safety`), as far as it was asked.
+    ``safety``: what is agreed of each completion (`agreed_safety`), as far as it was asked. ``weights``: one a ranking,
+    in log odds, instead of a majority.
     """
+    is_weighted = weights is not None
+    if len(rankings) == 1 and not is_weighted:
+        return _consensus_of_one(rankings[0], safety, rule)
     pairs: list[AgreedPair] = []
-    ties = conflicts = 0
-    for (low, high), ballot in _ballots(rankings).items():
-        if 2 * len(ballot.for_low) > ballot.total:
-            pairs.append(_agreed(low, high, ballot.for_low, ballot.for_high))
-        elif 2 * len(ballot.for_high) > ballot.total:
-            pairs.append(_agreed(high, low, ballot.for_high, ballot.for_low))
-        elif 2 * ballot.ties > ballot.total:
-            ties += 1
+    found: Counter[str] = Counter()
+    for (low, high), ballot in _ballots(rankings, weights).items():
+        match ballot.verdict(is_weighted):
+            case _Verdict.LOW:
+                pair = _agreed(low, high, ballot.for_low, ballot.for_high, ballot, ballot.log_odds, is_weighted)
+            case _Verdict.HIGH:
+                pair = _agreed(high, low, ballot.for_high, ballot.for_low, ballot, -ballot.log_odds, is_weighted)
+            case _Verdict.TIE | _Verdict.CONFLICT as undecided:
+                found[undecided.value] += 1
+                continue
+            case unknown:
+                assert_never(unknown)
+        if not rule.is_agreed(pair.probability if is_weighted else pair.votes / ballot.total):
+            found["disputed"] += 1
+        elif not rule.is_strong(pair.strength):
+            found["weak"] += 1
         else:
-            conflicts += 1
+            pairs.append(pair)
     kept, unsafe = without_unsafe_over_safe(pairs, safety)
-    return Consensus(sorted(kept, key=lambda pair: (pair.chosen, pair.rejected)), ties, conflicts, unsafe)
+    return Consensus(
+        sorted(kept, key=lambda pair: (pair.chosen, pair.rejected)),
+        ties=found["tie"],
+        conflicts=found["conflict"],
+        unsafe=unsafe,
+        disputed=found["disputed"],
+        weak=found["weak"],
+    )
+
+
+def _consensus_of_one(ranking: Ranking, safety: Mapping[int, Safety], rule: PairRule) -> Consensus:
+    """The same, said shorter: nobody contradicts. Most comparisons of a large set are judged once."""
+    every = [AgreedPair(pair.chosen, pair.rejected, pair.strength, 1, 0) for pair in pairs_of(ranking)]
+    strong = [pair for pair in every if rule.is_strong(pair.strength)]
+    kept, unsafe = without_unsafe_over_safe(strong, safety) if safety else (strong, 0)
+    ordered = sorted(kept, key=lambda pair: (pair.chosen, pair.rejected))
+    ties = 0 if len(ranking.groups) == len(ranking.items) else len(tied_pairs(ranking))
+    return Consensus(ordered, ties=ties, unsafe=unsafe, weak=len(every) - len(strong))
+
+
+def winning_shares(rankings: Iterable[Ranking]) -> dict[tuple[int, int], float]:
+    """Of each pair (low, high), the share of its judgments that the side with more of them has."""
+    return {low_high: ballot.share for low_high, ballot in _ballots(rankings).items()}
 
 
 def agreed_ties(
@@ -138,18 +198,39 @@ def tied_pairs(ranking: Ranking) -> list[tuple[int, int]]:
     return [pair for group in ranking.groups for pair in combinations(sorted(group), 2)]
 
 
-def _agreed(chosen: int, rejected: int, votes: list[Strength], against: list[Strength]) -> AgreedPair:
-    return AgreedPair(chosen, rejected, mean_strength(votes), len(votes), len(against))
+def _agreed(
+    chosen: int,
+    rejected: int,
+    votes: list[Strength],
+    against: list[Strength],
+    ballot: _Ballot,
+    log_odds: float,
+    is_weighted: bool,
+) -> AgreedPair:
+    return AgreedPair(
+        chosen,
+        rejected,
+        mean_strength(votes),
+        votes=len(votes),
+        votes_against=len(against),
+        ties=ballot.ties,
+        probability=probability_of(log_odds) if is_weighted else share_of(len(votes), len(against), ballot.ties),
+    )
 
 
-def _ballots(rankings: Iterable[Ranking]) -> dict[tuple[int, int], _Ballot]:
+def _ballots(rankings: Iterable[Ranking], weights: Sequence[float] | None = None) -> dict[tuple[int, int], _Ballot]:
     ballots: dict[tuple[int, int], _Ballot] = defaultdict(_Ballot)
-    for ranking in rankings:
+    for number, ranking in enumerate(rankings):
+        weight = weights[number] if weights else 0.0
         for pair in pairs_of(ranking):
             if pair.chosen < pair.rejected:
-                ballots[pair.chosen, pair.rejected].for_low.append(pair.strength)
+                ballot = ballots[pair.chosen, pair.rejected]
+                ballot.for_low.append(pair.strength)
+                ballot.log_odds += weight
             else:
-                ballots[pair.rejected, pair.chosen].for_high.append(pair.strength)
+                ballot = ballots[pair.rejected, pair.chosen]
+                ballot.for_high.append(pair.strength)
+                ballot.log_odds -= weight
         for low_high in tied_pairs(ranking):
             ballots[low_high].ties += 1
     return ballots

@@ -80,7 +80,7 @@ def proposed_order(rankings: Iterable[Groups], items: Iterable[int]) -> list[lis
     majorities may even run in a circle.
     """
     score = dict.fromkeys(items, 0)
-    for pair in consensus_of(Ranking(tuple(map(tuple, groups))) for groups in rankings).pairs:
+    for pair in consensus_of([Ranking(tuple(map(tuple, groups))) for groups in rankings]).pairs:
         if pair.chosen in score and pair.rejected in score:
             score[pair.chosen] += 1
             score[pair.rejected] -= 1

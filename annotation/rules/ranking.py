@@ -25,6 +25,7 @@ class Strength(StrEnum):
 DEFAULT_STRENGTH = Strength.BETTER
 EDIT = "edit"  # in a ranking that is just being given: the better answer that the annotator wrote
 _STRONGEST_FIRST = tuple(Strength)
+_LEVELS = {strength.value: strength for strength in Strength}
 
 
 class RankingError(ValueError):
@@ -65,6 +66,15 @@ class Ranking:
         # A frozen dataclass is normalised once, here, and never changed again.
         object.__setattr__(self, "groups", groups)
         object.__setattr__(self, "strengths", tuple(_strength(value) for value in strengths))
+
+    @classmethod
+    def kept(cls, groups: Sequence[Sequence[Hashable]], strengths: Sequence[str]) -> "Ranking":
+        """One that was checked when it was given, as it was stored: a third of the time, for who reads a million."""
+        ranking = object.__new__(cls)
+        object.__setattr__(ranking, "groups", tuple(map(tuple, groups)))
+        levels = tuple(_LEVELS[value] for value in strengths) or (DEFAULT_STRENGTH,) * (len(groups) - 1)
+        object.__setattr__(ranking, "strengths", levels)
+        return ranking
 
     @property
     def items(self) -> tuple[Hashable, ...]:

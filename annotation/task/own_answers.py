@@ -45,6 +45,14 @@ class OwnAnswer:
 def own_answers(project: Project, annotator: AbstractBaseUser, show: Show, words: str = "") -> QuerySet[Assignment]:
     """Newest first. ``words`` are looked for in the prompt."""
     answered = Assignment.objects.filter(annotator=annotator.pk, comparison__project=project, state__in=ANSWERED)
+    answered = only(answered, annotator, show)
+    if words:
+        answered = answered.filter(comparison__prompt__messages__icontains=words)
+    return answered.select_related("comparison__prompt", "comparison__project").order_by("-created_at", "pk")
+
+
+def only(answered: QuerySet[Assignment], annotator: AbstractBaseUser, show: Show) -> QuerySet[Assignment]:
+    """Those of one annotator's answers that are to be listed."""
     match show:
         case Show.ALL:
             pass
@@ -56,9 +64,7 @@ def own_answers(project: Project, annotator: AbstractBaseUser, show: Show, words
             answered = answered.filter(state=AssignmentState.SKIPPED)
         case Show.FLAGGED:
             answered = answered.filter(comparison__in=Flag.objects.filter(raised_by=annotator.pk).values("comparison"))
-    if words:
-        answered = answered.filter(comparison__prompt__messages__icontains=words)
-    return answered.select_related("comparison__prompt", "comparison__project").order_by("-created_at", "pk")
+    return answered
 
 
 def as_lines(assignments: Iterable[Assignment], annotator: AbstractBaseUser) -> list[OwnAnswer]:

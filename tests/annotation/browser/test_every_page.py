@@ -9,15 +9,17 @@ from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
 from annotation import actions
-from annotation.actions import reports, review
-from annotation.datasets.snapshots import freeze_snapshot
-from annotation.models import AssignmentState, JudgeKind, ProjectReport, Role
+from annotation.actions import exports, reports, review
+from annotation.datasets.snapshots import choice_of, freeze_snapshot
+from annotation.models import AssignmentState, JudgeKind, ProjectReport, Role, SnapshotFreeze
 from annotation.rules.marks import Mark
 from sampling.actions import create_sampling_run
+from sampling.curation import actions as curation
+from sampling.curation.filters import FILTERS
 from sampling.long_tasks import TaskState
-from sampling.models import PromptImport
 from tests.annotation.browser.pages import PHONE, assert_accessible
 from tests.annotation.judged import known, make_user
+from tests.sampling.importing.seen import imports_of_each_stage
 from tests.training import checks
 from tests.training.launching import fake_check
 from tests.training.rounds import launch_for_tests, make_policy, make_snapshot
@@ -31,7 +33,8 @@ DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 # What answers to GET with something else than a page of its own: files, plain text, redirects, parts of pages.
 NO_PAGES = {
     "annotation:annotators_csv", "annotation:comparison_text", "annotation:next_disagreement", "annotation:previous",
-    "annotation:project_try", "annotation:quality_status", "annotation:snapshot_download", "annotation:text",
+    "annotation:project_try", "annotation:quality_status", "sampling:import_rejects", "sampling:import_settings",
+    "annotation:snapshot_download", "annotation:snapshot_export_file", "annotation:snapshot_exports", "annotation:text",
     "training:estimate", "training-api:index", "training-api:round", "training-api:rounds",
     "training:dropped_file", "training:lineage_json", "training:lineage_judgments_file", "training:model_card",
 }  # fmt: skip
@@ -40,13 +43,19 @@ POSTED = {
     "annotation:draft", "annotation:flag", "annotation:flag_resolve", "annotation:guidelines_read",
     "annotation:invitation_new",
     "annotation:member_qualification", "annotation:quality_update", "annotation:renew", "annotation:skip",
-    "annotation:submit", "logout", "sampling:sampling_run_cancel", "sampling:sampling_run_retry",
+    "annotation:snapshot_export_cancel", "annotation:snapshot_export_push", "annotation:snapshot_export_retry",
+    "annotation:snapshot_freeze_cancel", "annotation:snapshot_freeze_retry",
+    "annotation:submit", "logout", "sampling:import_cancel", "sampling:import_retry", "sampling:import_start",
+    "sampling:curation_cancel", "sampling:curation_keep", "sampling:curation_retry",
+    "sampling:sampling_run_cancel", "sampling:sampling_run_retry",
     "training-api:check", "training-api:round_cancel", "training-api:round_retry",
     "training:blind_test_open", "training:round_retry",
 }  # fmt: skip
 PLAIN = [
-    "annotation:home", "annotation:project_new", "sampling:prompt_sets", "sampling:import_prompts", "sampling:models",
-    "sampling:register_model", "sampling:sampling_runs", "sampling:sampling_run_new", "training:rounds",
+    "annotation:home", "annotation:project_new", "sampling:prompt_sets", "sampling:models",
+    "sampling:filter_sets", "sampling:filter_set_new",
+    "sampling:data_imports", "sampling:import_new", "sampling:register_model", "sampling:sampling_runs",
+    "sampling:sampling_run_new", "training:rounds",
     "training:round_new", "training:demonstration_sets",
 ]  # fmt: skip
 OF_A_PROJECT = [
@@ -60,8 +69,11 @@ OF_AN_ASSIGNMENT = ["assignment", "diff"]
 STAGES_LOOKED_AT = ("check", "reward_model", "rejection_sampling", "dpo", "evaluate", "harness")
 OTHERS = {
     "annotation:annotator", "annotation:back_to_work", "annotation:feedback", "annotation:invitation_revoke",
-    "annotation:join", "annotation:snapshot", "login", "sampling:model_version", "sampling:prompt_import",
-    "sampling:prompt_set", "sampling:sampling_run", "training:answers", "training:blind_tests",
+    "annotation:join", "annotation:snapshot", "annotation:snapshot_export", "annotation:snapshot_freeze", "login",
+    "annotation:withdraw_work",
+    "sampling:model_version", "sampling:data_import",
+    "sampling:curation", "sampling:curation_new", "sampling:filter_set", "sampling:filter_set_delete",
+    "sampling:import_undo", "sampling:prompt_set", "sampling:sampling_run", "training:answers", "training:blind_tests",
     "training:check_dropped", "training:demonstration_set", "training:dropped", "training:learned_from",
     "training:lineage", "training:lineage_judgments", "training:round", "training:round_cancel", "training:round_log",
     "training:round_overrule", "training:rounds_compared",
@@ -145,9 +157,44 @@ def made_by_dpo(round, version):
     round.stages.filter(kind=StageKind.DPO).update(state="finished", model_version=version, provenance=provenance)
 
 
+def exported(snapshot):
+    """The pages of exports in each state: made, waiting, running, and a push that failed."""
+    made = exports.execute_export(export=exports.request_export(snapshot=snapshot, rows="judgment", enqueue=False))
+    waiting = exports.request_export(snapshot=snapshot, rows="majority", enqueue=False)
+    running = exports.request_export(snapshot=snapshot, rows="majority", file_type="parquet", enqueue=False)
+    running.take()
+    running.beat(done=3, total=9, phase="writing")
+    push = exports.request_export(snapshot=snapshot, rows="judgment", hub_id="acme/june", enqueue=False)
+    push.take()
+    push.end(TaskState.FAILED, failure="The hub cannot be reached: <no way>. See whether there is a way to it.")
+    return [each.get_absolute_url() for each in (made, waiting, running, push)]
+
+
+def freezing(project):
+    choice = choice_of(project, ["person"], "a-rather-long-name-of-a-snapshot")
+    return SnapshotFreeze.objects.create(project=project, name=choice.name, asked=choice.as_json())
+
+
 def behind(snapshot):
     judgment = snapshot.judgments.filter(comparison__prompt__split="train").first()
     return {"judgment": judgment.pk, "annotator": judgment.annotator_id, "prompt": judgment.comparison.prompt_id}
+
+
+def curated(prompt_set):
+    """The pages of filters: saved ones, a run over a set, one that failed, and the form with every filter in it."""
+    told = {"turns": {"most": 3}, "languages": {"languages": "en"}, "categories": {"key": "topic", "values": "<b>"}}
+    told["tokens"] = {"least": 2}
+    steps = [{"filter": key} | told.get(key, {}) for key in FILTERS]
+    saved = curation.save_filter_set(name="a rather long name of saved filters", steps=steps)
+    looked = curation.create_curation(prompt_set=prompt_set, steps=[steps[0], steps[5]], enqueue=False)
+    curation.curate_now(curation=looked)
+    failed = curation.create_curation(
+        prompt_set=prompt_set, steps=[{"filter": "tokens", "most": 1, "tokenizer": "gone"}], enqueue=False
+    )
+    curation.execute(curation=failed)
+    change = reverse("sampling:curation_new", args=[prompt_set.pk]) + f"?from={looked.pk}"
+    delete = reverse("sampling:filter_set_delete", args=[saved.pk])
+    return [saved.get_absolute_url(), delete, change, looked.get_absolute_url(), failed.get_absolute_url()]
 
 
 def addresses(project, alice, bob, tmp_path):
@@ -171,10 +218,7 @@ def addresses(project, alice, bob, tmp_path):
     made_by_dpo(watched, learned)
     prompt_set = disputed.prompt.prompt_set
     run = create_sampling_run(prompt_set=prompt_set, policies=[policy], n=2, enqueue=False)
-    rejected = [{"line": 7, "reason": "Not JSON", "content": "<script>alert(1)</script>"}]
-    imported = PromptImport.objects.create(
-        prompt_set=prompt_set, file_name="a.jsonl", added=4, rejected_count=1, rejected=rejected
-    )
+    imports = imports_of_each_stage(prompt_set, alice)
     training = judge(project, bob)  # the training item: it comes first
     held = actions.claim_next(project=project, annotator=bob)
     staff = [
@@ -187,9 +231,15 @@ def addresses(project, alice, bob, tmp_path):
         of("back_to_work", gold.pk),
         of("invitation_revoke", project.slug, invitation.pk),
         of("snapshot", snapshot.pk),
+        of("snapshot_freeze", freezing(project).pk),
+        of("withdraw_work", bob.pk),
+        *exported(snapshot),
         of("sampling:model_version", policy.pk),
-        of("sampling:prompt_import", imported.pk),
+        *(of("sampling:import_new") + f"?what={what}" for what in ("prompts", "completions", "judgments")),
+        *(each.get_absolute_url() for each in imports),
+        *(of("sampling:import_undo", each.pk) for each in imports),
         of("sampling:prompt_set", prompt_set.pk),
+        *curated(prompt_set),
         of("sampling:sampling_run", run.pk),
         of("training:round", trained.pk),
         of("training:round_cancel", trained.pk),

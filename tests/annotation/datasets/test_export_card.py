@@ -7,10 +7,9 @@ import pytest
 import yaml
 
 from annotation.datasets.card import AGREEMENT
-from annotation.datasets.exports import (
-    expected_counts,
-    write_export,
-)
+from annotation.datasets.card_front import size_category
+from annotation.datasets.exports import checked_view, expected_counts, write_export
+from annotation.datasets.layouts import LAYOUTS
 from annotation.datasets.snapshots import freeze_snapshot
 from annotation.figures.agreement import MEASURES, Figure
 from annotation.models import JudgeKind, ProjectReport
@@ -100,3 +99,41 @@ def test_the_card_starts_with_yaml_that_names_the_files(snapshot, tmp_path):
     ]
     assert "| of kind `person` | 4 |" in card
     assert "| rows in train | 8 |" in card
+
+
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+def test_the_card_of_every_layout_declares_and_explains_its_columns_and_is_listed_on_a_hub(project, tmp_path, layout):
+    snapshot = marked(project)
+    for rows in ("judgment", "majority"):
+        export = write_export(
+            snapshot=snapshot, directory=tmp_path / rows, rows=rows, layout=layout, file_type="parquet",
+            has_rationales=LAYOUTS[layout].has_rationales, licence="cc-by-4.0",
+        )  # fmt: skip
+        card = export.files[-1].read_text()
+        front = yaml.safe_load(card.split("---\n")[1])
+        view = checked_view(snapshot, layout, rows, has_rationales=LAYOUTS[layout].has_rationales)
+        names = [feature["name"] for feature in front["dataset_info"]["features"]]
+        assert names == list(LAYOUTS[layout].features(view))
+        assert [name for name in names if f"`{name}`" not in card.split("## Rows")[1]] == []
+        assert (front["license"], front["size_categories"]) == ("cc-by-4.0", ["n<1K"])
+        assert {"whetstone", "preference"} <= set(front["tags"])
+        assert [file["path"] for file in front["configs"][0]["data_files"]] == ["train.parquet", "eval.parquet"]
+        assert "CC BY 4.0." in card
+        assert "Demographics: not collected." in card
+
+
+def test_the_languages_of_the_prompts_are_on_the_card(project, tmp_path):
+    for language in ("no", "ko", "Klingon", "no"):
+        comparison = make_comparison(project, ["Yes.", "No."])
+        comparison.prompt.metadata = {"language": language}
+        comparison.prompt.save()
+        judge(comparison, "alice", [[0], [1]])
+    snapshot = freeze_snapshot(project=project, name="june", kinds=[JudgeKind.PERSON])
+    card = write_export(snapshot=snapshot, directory=tmp_path / "out").files[-1].read_text()
+    assert yaml.safe_load(card.split("---\n")[1])["language"] == ["ko", "no"]
+
+
+def test_sizes_are_in_the_hubs_words():
+    sizes = [0, 999, 1000, 99_999, 100_000, 1_000_000, 10_000_000]
+    words = ["n<1K", "n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "n>10M"]
+    assert list(map(size_category, sizes)) == words

@@ -4,12 +4,8 @@ import zipfile
 
 import pytest
 
-from annotation.datasets.exports import (
-    ExportRefused,
-    cached_export,
-    cached_zip,
-    write_export,
-)
+from annotation.datasets.export_cache import cached_export, zip_export
+from annotation.datasets.exports import ExportRefused, write_export
 from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import JudgeKind
 from sampling.models import Completion
@@ -76,10 +72,10 @@ def test_a_cached_export_is_written_once_and_zips_to_the_same_bytes(snapshot, tm
     settings.VAR_DIR = tmp_path
     directory = cached_export(snapshot, "majority")
     written = (directory / "train.jsonl").stat().st_mtime_ns
-    first = cached_zip(snapshot, "majority")
+    first = zip_export(directory)
     before = first.read_bytes()
     first.unlink()
-    assert cached_zip(snapshot, "majority").read_bytes() == before
+    assert zip_export(cached_export(snapshot, "majority")).read_bytes() == before
     assert (directory / "train.jsonl").stat().st_mtime_ns == written
     with zipfile.ZipFile(first) as archive:
         assert archive.namelist() == ["june/README.md", "june/eval.jsonl", "june/train.jsonl"]

@@ -1,9 +1,6 @@
 """The snapshot pages and the shell commands beside them."""
 
-import io
-import json
 import uuid
-import zipfile
 from html import unescape
 
 import pytest
@@ -46,6 +43,14 @@ def snapshot(judged):
     return freeze_snapshot(project=judged, name="june", kinds=["person"])
 
 
+def asked(**more):
+    """What the form sends when nothing but its first two fields was touched."""
+    return {
+        "name": "june", "kinds": ["person"], "agreement": 50, "min_strength": "negligibly_better",
+        "one_row_per": "judgment", "aggregation": "majority", "request_key": uuid.uuid4(),
+    } | more  # fmt: skip
+
+
 def as_(client, username):
     client.force_login(make_user(username))
     return client
@@ -57,7 +62,6 @@ def addresses(snapshot):
         reverse("annotation:snapshots", args=[slug]),
         reverse("annotation:snapshot_new", args=[slug]),
         reverse("annotation:snapshot", args=[snapshot.pk]),
-        reverse("annotation:snapshot_download", args=[snapshot.pk]),
     ]
 
 
@@ -100,7 +104,7 @@ def test_the_list_shows_counts_and_kinds(client, snapshot):
 
 def test_freezing_from_the_form(client, judged):
     key = uuid.uuid4()
-    answer = {"name": "june", "kinds": ["person"], "request_key": key}
+    answer = asked(request_key=key)
     address = reverse("annotation:snapshot_new", args=["demo"])
     response = as_(client, "dora").post(address, answer)
     snapshot = DatasetSnapshot.objects.get()
@@ -121,7 +125,7 @@ def test_freezing_from_the_form(client, judged):
 )
 def test_what_cannot_be_frozen_is_said_beside_the_field(client, snapshot, answer, words):
     address = reverse("annotation:snapshot_new", args=["demo"])
-    response = as_(client, "dora").post(address, {**answer, "request_key": uuid.uuid4()})
+    response = as_(client, "dora").post(address, asked(**answer))
     assert response.status_code == 422
     field = "kinds" if "judge" in words else "name"
     assert words in str(response.context["form"].errors[field])
@@ -132,7 +136,7 @@ def test_what_cannot_be_frozen_is_said_beside_the_field(client, snapshot, answer
 def test_the_form_proposes_people_and_shows_every_kind(client, judged):
     response = as_(client, "dora").get(reverse("annotation:snapshot_new", args=["demo"]))
     page = response.content.decode()
-    assert response.context["form"].default_kinds == ["person"]
+    assert response.context["form"]["kinds"].initial == ["person"]
     assert "person (1)" in page
     assert "simulated annotator (1)" in page
     assert "<strong>1 judgment</strong>" in page
@@ -181,29 +185,8 @@ def test_the_page_shows_the_rounds_that_used_it(client, snapshot):
     )  # a page for staff
 
 
-def test_unknown_rows_and_files_are_not_found(client, snapshot):
-    fetch = as_(client, "dora").get
-    assert fetch(snapshot.get_absolute_url(), {"rows": "votes"}).status_code == 404
-    download = reverse("annotation:snapshot_download", args=[snapshot.pk])
-    assert fetch(download, {"file": "../../secret_key"}).status_code == 404
-    assert fetch(download, {"file": "eval"}).status_code == 404  # no eval prompt was judged
-
-
-def test_one_split_downloads_as_jsonl(client, snapshot):
-    address = reverse("annotation:snapshot_download", args=[snapshot.pk])
-    response = as_(client, "dora").get(address, {"rows": "judgment", "file": "train"})
-    assert 'filename="june-judgment-train.jsonl"' in response["Content-Disposition"]
-    rows = [json.loads(line) for line in b"".join(response.streaming_content).splitlines()]
-    assert rows[0]["chosen"][0]["content"] == "Fruit & <b>sugar</b>."
-
-
-def test_the_zip_downloads_with_its_card(client, snapshot):
-    response = as_(client, "dora").get(
-        reverse("annotation:snapshot_download", args=[snapshot.pk]), {"rows": "majority"}
-    )
-    assert 'filename="june-majority.zip"' in response["Content-Disposition"]
-    with zipfile.ZipFile(io.BytesIO(b"".join(response.streaming_content))) as archive:
-        assert archive.namelist() == ["june/README.md", "june/train.jsonl"]
+def test_unknown_rows_are_not_found(client, snapshot):
+    assert as_(client, "dora").get(snapshot.get_absolute_url(), {"rows": "votes"}).status_code == 404
 
 
 def test_freezing_and_exporting_from_the_shell(judged, tmp_path, capsys):
@@ -211,8 +194,8 @@ def test_freezing_and_exporting_from_the_shell(judged, tmp_path, capsys):
     assert (
         'Frozen "june": 1 judgments (simulated) of 1 comparisons, 1 train and 0 eval pairs' in capsys.readouterr().out
     )
-    call_command("export_snapshot", "june", project="demo", out=tmp_path / "out", rows="majority")
-    assert f'Exported "june" to {tmp_path}/out: 1 train rows, 0 eval rows, 2 files.' in capsys.readouterr().out
+    call_command("export_snapshot", "june", project="demo", into=tmp_path / "out", rows="majority")
+    assert f'Exported "june" to {tmp_path}/out: 1 train rows, 0 eval rows, 2 files' in capsys.readouterr().out
     assert (tmp_path / "out/train.jsonl").exists()
 
 
@@ -220,7 +203,7 @@ def test_the_shell_says_what_there_is_when_a_name_is_wrong(judged, tmp_path):
     with pytest.raises(CommandError, match=r'no project "damo"\. Projects: demo\.'):
         call_command("freeze_snapshot", project="damo", name="june", kinds=["person"])
     with pytest.raises(CommandError, match=r'has no snapshot "june"\. Snapshots: none'):
-        call_command("export_snapshot", "june", project="demo", out=tmp_path / "out")
+        call_command("export_snapshot", "june", project="demo", into=tmp_path / "out")
     with pytest.raises(CommandError, match="no judgment by a model judge"):
         call_command("freeze_snapshot", project="demo", name="june", kinds=["model"])
 
@@ -236,10 +219,8 @@ def test_a_snapshot_that_was_changed_by_hand_says_so_instead_of_failing(client, 
     comparison = snapshot.judgments.get().comparison
     comparison.completions.first().delete()
     as_(client, "dora")
-    response = client.get(reverse("annotation:snapshot_download", args=[snapshot.pk]), follow=True)
-    page = response.content.decode()
-    assert response.redirect_chain == [(snapshot.get_absolute_url(), 302)]
-    assert page.count("was deleted from the database by hand") == 2  # by the download, and by the page's own rows
+    page = client.get(snapshot.get_absolute_url()).content.decode()
+    assert page.count("was deleted from the database by hand") == 1
     assert snapshot.content_hash in page
 
 

@@ -6,11 +6,13 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation import actions
 from annotation.models import Comparison, Project, Role, Slot
 from annotation.queue import overlap
 from annotation.queue.opening import judgments_wanted
+from sampling.models import DataImport
 from tests.annotation.judged import make_comparison
 
 pytestmark = pytest.mark.django_db
@@ -347,3 +349,45 @@ def test_the_command_says_what_is_wrong(project, run, write, change, message):
     write()
     with pytest.raises(CommandError, match=message):
         call_command("open_comparisons", **({"project": "capitals", "run": run.pk, "k": 4} | change))
+
+
+# Of imported completions
+
+
+@pytest.fixture
+def imported(run):
+    """An import that brought two answers to each of two prompts, one of these held out."""
+    data_import = DataImport.objects.create(
+        what="completions", prompt_set=run.prompt_set, name="answers.jsonl", location="a", completions_added=4
+    )
+    for number, split in enumerate(("train", "eval")):
+        prompt = run.prompt_set.prompts.create(
+            messages=[{"role": "user", "content": f"{number}?"}], split=split, content_hash=f"{number}"
+        )
+        for text in ("yes", "no"):
+            prompt.completions.create(
+                origin="imported", data_import=data_import, text=text, import_key=text, finish_reason=""
+            )
+    return data_import
+
+
+def test_comparisons_are_opened_from_an_import(staff, project, imported):
+    page = staff.get(at("open_comparisons", project)).content.decode()
+    assert f"{imported.pk}: answers.jsonl" in page
+    fields = {"run": f"import-{imported.pk}", "k": 2, "split": "train", "priority": 0}
+    staff.post(at("open_comparisons", project), fields)
+    assert Comparison.objects.get().prompt.split == "train"
+
+
+def test_an_import_that_was_taken_out_is_not_offered(staff, project, imported):
+    DataImport.objects.update(undone_at=timezone.now())
+    fields = {"run": f"import-{imported.pk}", "k": 2, "priority": 0}
+    assert staff.post(at("open_comparisons", project), fields).status_code == 422
+
+
+def test_the_command_opens_comparisons_of_an_import(project, imported):
+    out = StringIO()
+    call_command("open_comparisons", project="capitals", data_import=imported.pk, k=2, stdout=out)
+    assert "2 comparisons opened" in out.getvalue()
+    with pytest.raises(CommandError, match=rf"No import 99999 has brought .*: {imported.pk}\."):
+        call_command("open_comparisons", project="capitals", data_import=99999, k=2)

@@ -1,0 +1,96 @@
+"""The bytes of every layout and file type, of the same few comparisons: nobody changes them without noticing.
+
+Who changes them on purpose raises export_cache.FORMAT and writes the new hashes here. Parquet's bytes also change with
+a release of pyarrow, which is pinned.
+"""
+
+import hashlib
+import json
+
+import pytest
+
+from annotation.datasets.export_files import rows_file
+from annotation.datasets.export_rows import Rows
+from annotation.datasets.exports import rows_in
+from annotation.datasets.layouts import LAYOUTS, FileType, View
+from tests.annotation.datasets.layouts.frozen_rows import ALL, MARKS
+
+GOLDEN = {
+    "trl_preference judgment jsonl": "e64cc3f9e87010c3",
+    "trl_preference judgment parquet": "d5587af01962e761",
+    "trl_preference majority jsonl": "374a382c06f6d37e",
+    "trl_preference majority parquet": "953ebde60b585c97",
+    "trl_unpaired judgment jsonl": "72055e6334fd3af6",
+    "trl_unpaired judgment parquet": "9dc6afd957f5606c",
+    "trl_unpaired majority jsonl": "5ed49913f107a803",
+    "trl_unpaired majority parquet": "7ae4f8582170442b",
+    "sft judgment jsonl": "8ad21e148237c9c7",
+    "sft judgment parquet": "f0e6ae8c7d2fc0a6",
+    "sft majority jsonl": "f8d58798f1d062f6",
+    "sft majority parquet": "0531930b7ea91906",
+    "rankings judgment jsonl": "b3a6a1c2d847932b",
+    "rankings judgment parquet": "2cc2d09fa13d71dd",
+    "rankings majority jsonl": "33e23f0236e3900c",
+    "rankings majority parquet": "884b57f7a86faffe",
+    "openai_preference judgment jsonl": "a7a1356ae1dc5c36",
+    "openai_preference judgment parquet": "e654cd6a31311362",
+    "openai_preference majority jsonl": "b523f9099e97607a",
+    "openai_preference majority parquet": "2918460490d3cf4c",
+    "helpsteer3 judgment jsonl": "dc0697d2f1c6d699",
+    "helpsteer3 judgment parquet": "f015cb79fbb44e98",
+    "helpsteer3 majority jsonl": "ef0ee82247b37bc3",
+    "helpsteer3 majority parquet": "b0e6500634520def",
+    "ultrafeedback_binarized judgment jsonl": "f583ffad89e4e390",
+    "ultrafeedback_binarized judgment parquet": "3b9bd70610acb4b4",
+    "ultrafeedback_binarized majority jsonl": "8afcb3457c6b1afa",
+    "ultrafeedback_binarized majority parquet": "4fed1b5f4039c47a",
+    "arena judgment jsonl": "bff1e1b45d46bb0c",
+    "arena judgment parquet": "ed2ec8b6aaa85364",
+    "arena majority jsonl": "65032ca4c87e3c57",
+    "arena majority parquet": "c61208ea74c8ca43",
+}
+
+
+def views():
+    for key, layout in LAYOUTS.items():
+        for rows in Rows:
+            for file_type in FileType:
+                yield View(key, rows, file_type, layout.has_rationales, "", MARKS)
+
+
+def name_of(view):
+    return f"{view.layout} {view.rows} {view.file_type}"
+
+
+def write(path, view):
+    return write_of(path, view, (make() for make in ALL))
+
+
+def write_of(path, view, comparisons):
+    features = LAYOUTS[view.layout].features(view)
+    with rows_file(path, features, view.file_type) as file:
+        for _, row in rows_in(comparisons, view):
+            file.add(row)
+    return file
+
+
+@pytest.mark.parametrize("view", views(), ids=name_of)
+def test_the_bytes_are_what_they_were(view, tmp_path, settings):
+    settings.SECRET_KEY = "golden"
+    written = write(tmp_path / "rows", view)
+    content = (tmp_path / "rows").read_bytes()
+    assert (written.file.size, written.file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert GOLDEN[name_of(view)] == written.file.sha256[:16]
+
+
+@pytest.mark.parametrize("view", [view for view in views() if view.file_type == FileType.JSONL], ids=name_of)
+def test_parquet_holds_what_the_lines_hold_in_the_columns_that_are_declared(view, tmp_path, settings):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    settings.SECRET_KEY = "golden"
+    write(tmp_path / "rows.jsonl", view)
+    write(tmp_path / "rows.parquet", View(view.layout, view.rows, FileType.PARQUET, view.has_rationales, "", MARKS))
+    lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().split("\n") if line]
+    assert parquet.read_table(tmp_path / "rows.parquet").to_pylist() == lines
+    assert lines
+    for line in lines:
+        assert list(line) == list(LAYOUTS[view.layout].features(view))
