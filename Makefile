@@ -72,6 +72,7 @@ bench-export: packages-dev
 lint: packages-dev
 	$(VENV) -m ruff check .
 	$(VENV) -m ruff format --check .
+	$(VENV) -m mypy --strict docs/client/whetstone.py
 	$(VENV) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 	$(VENV) -m djlint templates --check --quiet
 	$(VENV) -m djlint templates --lint --quiet
@@ -86,5 +87,5 @@ lock:
 	$(VENV) requirements/lock.py
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path "./var/*" -prune -exec rm -rf {} +

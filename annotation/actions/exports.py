@@ -148,13 +148,16 @@ def _made(export: SnapshotExport, on_progress: Callable[[int], object]) -> list[
     view, directory = view_of(export), folder(export)
     zip_path(directory).unlink(missing_ok=True)
     progress = _Progress(export, on_progress)
-    made = write_export(
-        snapshot=export.snapshot, directory=directory, rows=view.rows, layout=view.layout, file_type=view.file_type,
-        has_rationales=view.has_rationales, licence=view.licence, on_progress=progress.one_more,
-    )  # fmt: skip
-    if export.hub_id or sum(file.bytes for file in made.written) > ZIPPED_UP_TO:
-        return made.written
-    return [*made.written, described(zip_export(directory))]
+    # Signs of life from a thread too: no single step may look like a lost worker, however slow the disk.
+    with kept_alive(export):
+        made = write_export(
+            snapshot=export.snapshot, directory=directory, rows=view.rows, layout=view.layout,
+            file_type=view.file_type, has_rationales=view.has_rationales, licence=view.licence,
+            on_progress=progress.one_more,
+        )  # fmt: skip
+        if export.hub_id or sum(file.bytes for file in made.written) > ZIPPED_UP_TO:
+            return made.written
+        return [*made.written, described(zip_export(directory))]
 
 
 class _Progress:

@@ -153,7 +153,9 @@ def shown(assignment: Assignment, judgment: Judgment) -> dict[str, Any]:
         "strengths": list(judgment.strengths),
         "marks": {
             names[int(pk)]: {
-                "safety": mark.get("safety"), "aspects": mark.get("aspects") or {}, "defects": mark.get("defects") or [],
+                "safety": mark.get("safety"),
+                "aspects": mark.get("aspects") or {},
+                "defects": mark.get("defects") or [],
             }
             for pk, mark in judgment.marks.items()
         },

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from django.db.models import Exists, OuterRef
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
@@ -18,7 +19,7 @@ from sampling.json_lines import Unusable
 from sampling.models import Scope
 from sampling.rest import bulk
 from sampling.rest.authentication import IsStaff
-from sampling.rest.filtering import TrueOrFalse
+from sampling.rest.filtering import Id, TrueOrFalse
 
 JUDGED = [(key, each.label) for key, each in FORMATS.items() if "judgments" in each.gives]
 
@@ -52,8 +53,8 @@ class JudgmentFilters(filters.FilterSet):
     project = filters.ModelChoiceFilter(
         field_name="comparison__project", queryset=visible.to_filter_by(visible.managed)
     )
-    comparison = filters.NumberFilter(field_name="comparison_id", min_value=1, max_value=2**63 - 1)
-    data_import = filters.NumberFilter(field_name="data_import_id", min_value=1, max_value=2**63 - 1)
+    comparison = Id(field_name="comparison_id")
+    data_import = Id(field_name="data_import_id")
     kind = filters.ChoiceFilter(choices=JudgeKind.choices)
     is_decision = TrueOrFalse()
     is_current = TrueOrFalse()
@@ -81,7 +82,9 @@ class JudgmentsKept(bulk.BulkResult):
 class Judgments(mixins.ListModelMixin, mixins.RetrieveModelMixin, visible.ProjectResource):
     """The judgments of the projects that one manages. None is ever changed: a correction is another revision."""
 
-    queryset = Judgment.objects.select_related("comparison", "guidelines_version").with_is_current()
+    queryset = Judgment.objects.select_related("comparison", "guidelines_version").annotate(
+        is_current=~Exists(Judgment.objects.filter(supersedes=OuterRef("pk")))
+    )
     serializer_class = JudgmentShown
     filterset_class = JudgmentFilters
     project_path = "comparison__project"

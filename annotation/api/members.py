@@ -23,6 +23,7 @@ from sampling.rest.problems import Conflict
 
 MOST_GROUPS = 20
 # Nobody judges here as an imported annotator.
+STATES = [Qualification.WAIVED.value, Qualification.PENDING.value]
 KINDS = [(kind.value, kind.label) for kind in JudgeKind if kind != JudgeKind.IMPORTED]
 
 
@@ -60,7 +61,7 @@ class MemberAsked(serializers.Serializer):
 
 
 class QualificationAsked(serializers.Serializer):
-    state = serializers.ChoiceField(choices=[Qualification.WAIVED.value, Qualification.PENDING.value])
+    state = serializers.ChoiceField(choices=STATES)
 
 
 class MemberFilters(filters.FilterSet):

@@ -14,19 +14,15 @@ from annotation import actions
 from annotation.access import imports_to_compare, may_manage, runs_to_compare
 from annotation.actions.reports import is_being_computed
 from annotation.api import visible
-from annotation.api.assignments import Claimed, ClaimAsked, claimed
+from annotation.api.assignments import ClaimAsked, Claimed, claimed
 from annotation.api.protocol import ProjectAsked, ProjectSettings
-from annotation.models import GuidelinesVersion, JudgeKind, Project, ProjectChange, ProjectReport
+from annotation.models import JudgeKind, Project, ProjectReport
 from annotation.projects.overview import counts_of
 from annotation.review import listing
 from annotation.rules.protocol import MAX_COMPLETIONS
 from sampling.models import DataImport, SamplingRun, Scope, Split
 from sampling.rest.authentication import IsStaff
-from sampling.rest.fields import Named
 from sampling.rest.filtering import TrueOrFalse
-
-BIGGEST = 2**31 - 1
-LONGEST_GUIDELINES = 200_000
 
 
 class ProjectShown(serializers.ModelSerializer):
@@ -145,13 +141,13 @@ class Projects(mixins.ListModelMixin, mixins.RetrieveModelMixin, visible.Project
         return Response(ProjectSettings(made).data, status.HTTP_201_CREATED)
 
     @extend_schema(responses=ProjectSettings)
-    @action(detail=True, methods=["get"], filter_backends=[])
-    def settings(self, request: Request, pk: int) -> Response:
+    @action(detail=True, methods=["get"], url_path="settings", filter_backends=[])
+    def asked_settings(self, request: Request, pk: int) -> Response:
         """Everything that a manager sets."""
         return Response(ProjectSettings(self.managed()).data)
 
     @extend_schema(request=ProjectSettings(partial=True), responses=ProjectSettings)
-    @settings.mapping.patch
+    @asked_settings.mapping.patch
     def change_settings(self, request: Request, pk: int) -> Response:
         """What is left out stays. A new overlap of a large project is carried out by `fit`."""
         project = self.managed()
@@ -208,9 +204,7 @@ class Projects(mixins.ListModelMixin, mixins.RetrieveModelMixin, visible.Project
         asked = DisagreementAsked(data=request.query_params)
         asked.is_valid(raise_exception=True)
         kind = asked.validated_data["kind"]
-        found = listing.next_disagreement(
-            self.reviewed(), "" if kind == "all" else kind, asked.validated_data["after"]
-        )
+        found = listing.next_disagreement(self.reviewed(), "" if kind == "all" else kind, asked.validated_data["after"])
         return Response({"comparison": found})
 
     @extend_schema(responses=Quality)
@@ -260,87 +254,3 @@ def _quality(report: ProjectReport, *, manages: bool) -> dict[str, Any]:
         }
     shown = {name: getattr(report, name) for name in ("judgments", "computed_at", "requested_at", "error")}
     return Quality({**shown, "content": content, "is_being_computed": is_being_computed(report)}).data
-
-
-class GuidelinesShown(serializers.ModelSerializer):
-    created_by = Named("username", read_only=True, allow_null=True)
-
-    class Meta:
-        model = GuidelinesVersion
-        fields = ["id", "project", "number", "text", "created_at", "created_by"]
-        read_only_fields = fields
-
-
-class GuidelinesAsked(serializers.Serializer):
-    project = visible.ManagedProject()
-    text = serializers.CharField(
-        max_length=LONGEST_GUIDELINES, allow_blank=True, trim_whitespace=False, help_text="Markdown."
-    )
-
-
-class ReadMarked(serializers.Serializer):
-    is_new = serializers.BooleanField(help_text="Whether it is newer than what you had read.")
-
-
-class GuidelinesFilters(filters.FilterSet):
-    project = filters.ModelChoiceFilter(queryset=visible.to_filter_by())
-
-    class Meta:
-        model = GuidelinesVersion
-        fields = ["number"]
-
-
-class Guidelines(mixins.ListModelMixin, mixins.RetrieveModelMixin, visible.ProjectResource):
-    """The versions of projects' guidelines. One is never edited: a change is another version."""
-
-    queryset = GuidelinesVersion.objects.select_related("created_by")
-    serializer_class = GuidelinesShown
-    filterset_class = GuidelinesFilters
-    seen_in = staticmethod(visible.projects)
-    scopes = {"read": Scope.ANNOTATE}
-
-    @extend_schema(request=GuidelinesAsked, responses={201: GuidelinesShown})
-    def create(self, request: Request) -> Response:
-        """Put a new version into force. The text that is in force already stays the version that it is."""
-        asked = self.asked(GuidelinesAsked)
-        version = actions.publish_guidelines(by=request.user, **asked)
-        if version is None:
-            raise serializers.ValidationError({"text": ["There are no guidelines yet. Write some."]})
-        return Response(self.get_serializer(version).data, status.HTTP_201_CREATED)
-
-    @extend_schema(request=None, responses=ReadMarked)
-    @action(detail=True, methods=["post"])
-    def read(self, request: Request, pk: int) -> Response:
-        """Say that you have read this version."""
-        version = self.get_object()
-        is_new = actions.mark_guidelines_read(project=version.project, user=request.user, version=version)
-        return Response({"is_new": is_new})
-
-
-class ChangeShown(serializers.ModelSerializer):
-    who = Named("username", read_only=True, allow_null=True)
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
-
-    class Meta:
-        model = ProjectChange
-        fields = ["id", "project", "at", "who", "what", "subject", "before", "after"]
-        read_only_fields = fields
-
-
-class ChangeFilters(filters.FilterSet):
-    project = filters.ModelChoiceFilter(queryset=visible.to_filter_by(visible.managed))
-
-    class Meta:
-        model = ProjectChange
-        fields = ["what"]
-
-
-class Changes(mixins.ListModelMixin, mixins.RetrieveModelMixin, visible.ProjectResource):
-    """Every change of the projects that one manages: who, when, from what to what."""
-
-    queryset = ProjectChange.objects.select_related("who")
-    serializer_class = ChangeShown
-    filterset_class = ChangeFilters
-
-

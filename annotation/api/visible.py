@@ -14,6 +14,7 @@ from annotation.models import Membership, Project, Role
 from sampling.rest.views import Resource
 
 User = AbstractBaseUser | AnonymousUser
+Projects = Callable[[User], QuerySet[Project]]
 
 
 def projects(user: User, roles: Iterable[str] = Role.values) -> QuerySet[Project]:
@@ -41,7 +42,7 @@ def must_review(request: Request, project: Project) -> None:
         raise PermissionDenied("Only a reviewer or a manager of this project may do this.")
 
 
-def to_filter_by(among: Callable[[User], QuerySet[Project]] = projects) -> Callable[[Request | None], QuerySet[Project]]:
+def to_filter_by(among: Projects = projects) -> Callable[[Request | None], QuerySet[Project]]:
     """For a filter's choices: the projects that the asker may name."""
 
     def choices(request: Request | None) -> QuerySet[Project]:

@@ -114,10 +114,11 @@ class ParquetFile(RowsFile):
         super().__init__(file, features)
         self._read_json, self._json = json.read_json, json
         self._schema = arrow_schema(features)
-        # All options by name: a default that changes with a release would change the bytes.
+        # All options by name: a default that changes with a release would change the bytes. No statistics: of texts they
+        # are texts, kept in memory for each group until the file is closed. No dictionaries: hardly a text comes twice.
         self._writer = parquet.ParquetWriter(
-            file, self._schema, version="2.6", compression="zstd", compression_level=3, use_dictionary=True,
-            data_page_version="1.0", write_statistics=True, use_compliant_nested_type=True, store_schema=True,
+            file, self._schema, version="2.6", compression="zstd", compression_level=3, use_dictionary=False,
+            data_page_version="1.0", write_statistics=False, use_compliant_nested_type=True, store_schema=True,
             write_page_index=False,
         )  # fmt: skip
 

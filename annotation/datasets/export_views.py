@@ -60,7 +60,11 @@ def snapshot_export(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def snapshot_export_file(request: HttpRequest, pk: int, name: str) -> HttpResponseBase:
     """One file of a made export, from its beginning or from where a download broke off."""
-    export = _managed_export(request, pk)
+    return served_file(request, _managed_export(request, pk), name)
+
+
+def served_file(request: HttpRequest, export: SnapshotExport, name: str) -> HttpResponseBase:
+    """For whoever may have it. Raises Http404 where there is no such file, or not any more."""
     known = next((file for file in export.files if file["name"] == name), None)
     if known is None or not actions.is_ready(export):
         raise Http404(f'This export has no file "{name[:100]}" now. Look at {export.get_absolute_url()}.')

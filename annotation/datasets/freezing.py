@@ -29,7 +29,8 @@ from annotation.datasets.counts import Tally, circumstances, prompts_by_split
 from annotation.datasets.reading import CompletionLost, Known, comparisons_between
 from annotation.models import DatasetSnapshot, GuidelinesVersion, Project
 from annotation.rules.aggregation import Aggregation
-from sampling.models import ModelVersion
+from sampling.models import Event, ModelVersion
+from sampling.webhooks.emitting import emit
 
 OnProgress = Callable[[], object]
 
@@ -156,12 +157,20 @@ def _freeze(
     snapshot.content_hash = hashing.settings_hash(snapshot.settings)
     snapshot.counts = tally.counts() | prompts_by_split(snapshot) | circumstances(snapshot, choice)
     snapshot.save(update_fields=["settings", "content_hash", "counts"])
-    transaction.on_commit(lambda: _tell(snapshot))
+    _tell(snapshot)
     return snapshot
 
 
 def _tell(snapshot: DatasetSnapshot) -> None:
-    """The place for what is to follow once a snapshot is there for all to see."""
+    """In the transaction that freezes: webhooks hear of it once it is there for all to see, or never."""
+    data = {
+        "id": snapshot.pk,
+        "name": snapshot.name,
+        "project": snapshot.project.slug,
+        "judgments": snapshot.counts["judgments"],
+        "content_hash": snapshot.content_hash,
+    }
+    emit(Event.SNAPSHOT_FROZEN, data)
 
 
 def _put_judgments_in(snapshot: DatasetSnapshot, choice: Choice) -> int:
@@ -215,6 +224,6 @@ def _guidelines(snapshot: DatasetSnapshot) -> list[list[Any]]:
 
 
 def _accuracies(snapshot: DatasetSnapshot) -> dict[str, float]:
-    from annotation.datasets.reliability import accuracies_of  # numpy: for workers and commands alone
+    from annotation.figures.reliability import accuracies_of  # numpy: for workers and commands alone
 
     return {str(pk): accuracy for pk, accuracy in accuracies_of(snapshot).items()}

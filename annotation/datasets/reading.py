@@ -29,10 +29,14 @@ _JUDGMENT = """
     judgment.guidelines_version_id, (extract(epoch FROM judgment.created_at) * 1000000)::bigint
     FROM annotation_datasetsnapshot_judgments AS member
     JOIN annotation_judgment AS judgment ON judgment.id = member.judgment_id
-    WHERE member.datasetsnapshot_id = %s
 """
-_IN_RANGE = f"SELECT member.id, {_JUDGMENT} AND member.id > %s AND member.id <= %s ORDER BY member.id LIMIT %s"
-_SORTED = f"SELECT member.id, {_JUDGMENT} ORDER BY judgment.comparison_id, judgment.id"
+# "+ 0", so that the window of ids alone is searched by an index: that of the snapshot's own rows names all of them, for
+# each window again.
+_IN_RANGE = f"""
+    SELECT {_JUDGMENT} WHERE member.datasetsnapshot_id + 0 = %s AND member.id > %s AND member.id <= %s
+    ORDER BY member.id
+"""
+_SORTED = f"SELECT {_JUDGMENT} WHERE member.datasetsnapshot_id = %s ORDER BY judgment.comparison_id, judgment.id"
 _PROMPTS = """
     SELECT comparison.id, prompt.id, prompt.split, prompt.messages, prompt.metadata
     FROM annotation_comparison AS comparison JOIN sampling_prompt AS prompt ON prompt.id = comparison.prompt_id
@@ -77,15 +81,13 @@ def sorted_comparisons(snapshot: DatasetSnapshot) -> Iterator[JudgedComparison]:
 
 
 def _judgments_between(snapshot_id: int, first: int, last: int) -> Iterator[FrozenJudgment]:
-    seen = first - 1
-    while seen < last:
+    # By windows of ids, not by LIMIT: while a snapshot is being frozen its rows are not in the planner's figures yet,
+    # and it would sort all that is left for each page. The ids of one snapshot have hardly a gap.
+    for seen in range(first - 1, last, JUDGMENTS_AT_ONCE):
         with connection.cursor() as cursor:
-            cursor.execute(_IN_RANGE, [snapshot_id, seen, last, JUDGMENTS_AT_ONCE])
+            cursor.execute(_IN_RANGE, [snapshot_id, seen, min(last, seen + JUDGMENTS_AT_ONCE)])
             page = cursor.fetchall()
         yield from map(_judgment, page)
-        if len(page) < JUDGMENTS_AT_ONCE:
-            return
-        seen = page[-1][0]
 
 
 def _sorted_judgments(snapshot_id: int) -> Iterator[FrozenJudgment]:
@@ -113,7 +115,7 @@ def _ranked(judgments: Sequence[FrozenJudgment]) -> dict[int, None]:
 
 
 def _judgment(row: Sequence[Any]) -> FrozenJudgment:
-    _, pk, comparison, annotator, kind, is_decision, ranking, strengths, marks, all_bad, rationale, source, *more = row
+    pk, comparison, annotator, kind, is_decision, ranking, strengths, marks, all_bad, rationale, source, *more = row
     return FrozenJudgment(
         pk,
         comparison,

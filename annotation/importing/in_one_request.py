@@ -74,6 +74,4 @@ def judge_elsewhere(
         completions_added=stored.completions, comparisons_added=stored.comparisons, judgments_added=stored.judgments,
         known_count=stored.known, rejected_count=len(left_out),
     )  # fmt: skip
-    return Outcome(
-        data_import, {row.line - 1: row.reason for row in left_out}, {line - 1 for line in stored.new_lines}
-    )
+    return Outcome(data_import, {row.line - 1: row.reason for row in left_out}, {line - 1 for line in stored.new_lines})

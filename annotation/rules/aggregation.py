@@ -1,6 +1,6 @@
 """Which of a comparison's pairs become data, and how several judgments of one become a preference with a probability.
 
-Pure rules, no database here; the counting itself is in consensus.py, annotators' accuracies in dawid_skene.py.
+Pure rules, no database here; the counting itself is in consensus.py, annotators' accuracies in figures/dawid_skene.py.
 
 - *Majority*: the probability of a pair is the plain share of its judgments, a tie half a vote for each side: 2 of 3 are
   0.667, and one alone is 1. Not smoothed: that is the soft label of Uma et al. (2021, JAIR 72), and

@@ -16,6 +16,8 @@ from sampling.rest import bulk
 from sampling.rest.fields import Named
 from sampling.rest.views import SiteResource
 
+ROLES = ["system", "user", "assistant"]
+
 
 class PromptSetShown(serializers.ModelSerializer):
     train_count = serializers.IntegerField(read_only=True)
@@ -34,7 +36,7 @@ class PromptSetAsked(serializers.ModelSerializer):
 
 
 class Turn(serializers.Serializer):
-    role = serializers.ChoiceField(choices=["system", "user", "assistant"])
+    role = serializers.ChoiceField(choices=ROLES)
     content = serializers.CharField()
 
 

@@ -174,5 +174,6 @@ def _together(one: Stored, two: Stored) -> Stored:
         comparisons=one.comparisons + two.comparisons,
         judgments=one.judgments + two.judgments,
         known=one.known + two.known,
+        new_lines=one.new_lines | two.new_lines,
         rejected=one.rejected | two.rejected,
     )

@@ -32,6 +32,7 @@ class Stored:
     judgments: int = 0
     known: int = 0  # records of which everything was there already
     rejected: dict[int, str] = field(default_factory=dict)
+    new_lines: set[int] = field(default_factory=set, compare=False)  # with something new, where a store says so
 
 
 class CannotImport(Exception):

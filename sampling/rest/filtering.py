@@ -1,5 +1,6 @@
 """Filters from an allow-list: what a view does not name is refused, not ignored."""
 
+from django import forms
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.types import OpenApiTypes
@@ -10,6 +11,7 @@ from rest_framework.views import APIView
 
 from sampling.rest.pages import Pages
 
+BIGGEST = 2**63 - 1
 ALWAYS = {Pages.cursor_query_param, Pages.page_size_query_param}
 
 
@@ -24,6 +26,16 @@ class TrueOrFalse(filters.ChoiceFilter):
         return super().filter(rows, value == "true") if value else rows
 
 
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": BIGGEST})
+class Id(filters.NumberFilter):
+    """Rows by a number, such as another row's id, that is not looked up: what there is not has none."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(min_value=1, max_value=BIGGEST, **kwargs)
+
+
 class AllowListedFilters(filters.DjangoFilterBackend):
     """django-filter by the view's ``filterset_class`` or ``filterset_fields``."""
 
@@ -36,4 +48,11 @@ class AllowListedFilters(filters.DjangoFilterBackend):
             )
         if nul := [name for name in request.query_params if "\0" in request.query_params[name]]:
             raise ValidationError({nul[0]: ["A NUL character cannot be searched for."]})
+        empty = [
+            name for name in request.query_params
+            if not request.query_params[name] and name not in ALWAYS
+            and not isinstance(filterset.filters[name], filters.CharFilter)
+        ]  # fmt: skip
+        if empty:  # django-filter takes it for no filter at all
+            raise ValidationError({empty[0]: ["It is empty. Give a value, or leave it out."]})
         return super().filter_queryset(request, queryset, view)

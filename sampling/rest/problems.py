@@ -30,6 +30,9 @@ class Problem(serializers.Serializer):
 
 
 class ProblemRenderer(JSONRenderer):
+    """In ASCII: what is wrong may be quoted, also what no UTF-8 can hold (half a surrogate pair)."""
+
+    ensure_ascii = True
     media_type = MEDIA_TYPE
     format = "problem"
 

@@ -1,8 +1,9 @@
 """One's own API tokens: the list, a new one (shown once), revoking one. For everybody who is signed in."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -38,3 +39,11 @@ def api_token_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     revoke_token(token=token)
     messages.success(request, f'"{token}" is revoked: from now on it opens nothing.')
     return redirect("sampling:api_tokens")
+
+
+@require_GET
+@login_required
+def api_client(request: HttpRequest) -> FileResponse:
+    """The Python client, which is one file: it fits this site."""
+    path = settings.BASE_DIR / "docs" / "client" / "whetstone.py"
+    return FileResponse(path.open("rb"), as_attachment=True, content_type="text/x-python; charset=utf-8")

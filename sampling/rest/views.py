@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from sampling.models import Scope
 from sampling.rest import idempotency
 from sampling.rest.authentication import AUTHENTICATION, HasScope, IsStaff
+from sampling.rest.problems import ProblemRenderer
 
 
 class Resource(viewsets.GenericViewSet):
@@ -34,6 +35,8 @@ class Resource(viewsets.GenericViewSet):
 
     def handle_exception(self, error: Exception) -> Response:
         if isinstance(error, idempotency.Replayed):
+            if error.response.status_code >= 400:
+                self.request.accepted_renderer = ProblemRenderer()
             return error.response
         return super().handle_exception(error)
 

@@ -42,7 +42,8 @@ class RecipeField(forms.ChoiceField):
 class SnapshotField(forms.ModelChoiceField):
     def label_from_instance(self, snapshot: DatasetSnapshot) -> str:
         people = "" if judged_by([snapshot], "people") else ", none by people"
-        return f"{snapshot.project.name} / {snapshot.name} ({train_pairs(snapshot):,} train pairs{people})"
+        withdrawn = ", holds withdrawn work" if snapshot.has_withdrawn else ""
+        return f"{snapshot.project.name} / {snapshot.name} ({train_pairs(snapshot):,} train pairs{people}{withdrawn})"
 
 
 class PolicyField(forms.ModelChoiceField):
@@ -107,7 +108,8 @@ class RoundForm(forms.Form):
         # Published first: an unpublished policy may be trained further, but is seldom what is meant.
         policies = ModelVersion.objects.policies().order_by(F("published_at").desc(nulls_last=True), "-created_at")
         self.fields["base_policy"].queryset = policies
-        self.fields["snapshot"].queryset = DatasetSnapshot.objects.select_related("project")
+        snapshots = DatasetSnapshot.objects.with_withdrawn().defer("settings")
+        self.fields["snapshot"].queryset = snapshots.select_related("project")
         finished = TrainingRound.objects.filter(state=TaskState.FINISHED)
         self.fields["previous"].queryset = finished.select_related("policy", "snapshot")
         self.fields["demonstrations"].queryset = DemonstrationSet.objects.defer("rejected")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotation.datasets.withdrawn import withdrawn_in
 from annotation.models import DatasetSnapshot
 from sampling import checkpoints
 from sampling.long_tasks import TaskState
@@ -165,8 +166,13 @@ def previous_problem(previous: TrainingRound | None) -> str | None:
 def warnings_of(asked: Asked) -> list[str]:
     """What stands in nothing's way, and whoever launches the round should know."""
     previous, warnings = asked.previous, []
+    if withdrawn := withdrawn_in(asked.snapshot):
+        warnings.append(
+            f'Snapshot "{asked.snapshot.name}" holds {withdrawn.judgments:,} judgments of annotators who have '
+            "withdrawn their work since. Freeze a new snapshot, which leaves them out."
+        )
     if previous is None:
-        return []
+        return warnings
     if previous.policy is None:
         warnings.append(
             f'Round "{previous}" made no policy, so this one starts from whatever is chosen as its base policy.'
@@ -216,10 +222,12 @@ def _nobody_counts(
     snapshot: DatasetSnapshot, read: Sequence[DatasetSnapshot], recipe: Mapping[str, Any], judges: str
 ) -> str:
     stages = [kind for kind in PAIR_STAGES if recipe.get(kind, {}).get("judges") == judges]
-    lets_in = " and ".join(f'{stage.value}.judges = "all"' for stage in stages)
+    wider = "people_and_imported" if judged_by(read, "people_and_imported") else "all"
+    lets_in = " and ".join(f'{stage.value}.judges = "{wider}"' for stage in stages)
+    whose = judges.replace("_", " ")
     return (
-        f'Snapshot "{snapshot.name}" has no judgment by {judges}, only {others_in_words(read, judges)}, and this '
-        f"recipe counts {judges} alone. Let the others count too, by the changes {lets_in}; or choose another snapshot."
+        f'Snapshot "{snapshot.name}" has no judgment by {whose}, only {others_in_words(read, judges)}, and this '
+        f"recipe counts {whose} alone. Let the others count too, by the changes {lets_in}; or choose another snapshot."
     )
 
 

@@ -31,7 +31,11 @@ def others_in_words(snapshots: Sequence[DatasetSnapshot], judges: str) -> str:
         for kind in JudgeKind
         if kind not in KINDS[judges]
     }
-    return " and ".join(f"{n:,} by {kind.label}s" for kind, n in counts.items() if n)
+    return " and ".join(
+        f"{n:,} imported" if kind is JudgeKind.IMPORTED else f"{n:,} by {kind.label}s"
+        for kind, n in counts.items()
+        if n
+    )
 
 
 def _pairs(snapshot: DatasetSnapshot, split: str, judges: str) -> int:

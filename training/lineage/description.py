@@ -27,7 +27,7 @@ class Given:
     @property
     def words(self) -> str:
         """ "606 judgments, train prompts" """
-        whose = " by people" if self.source.judges == "people" else ""
+        whose = {"people": " by people", "people_and_imported": " by people and imported"}.get(self.source.judges, "")
         return f"{self.judgments:,} judgment{'' if self.judgments == 1 else 's'}{whose}, {self.source.split} prompts"
 
 
@@ -82,6 +82,13 @@ class Lineage:
         return totals | {"by_kind": by_kind, "completions": judgments.completions_of(found).count()}
 
     @cached_property
+    def withdrawn(self) -> dict[str, int]:
+        """How much of it is by annotators who have withdrawn their work since; empty where nothing is."""
+        found = self.judgments.order_by().filter(annotator__withdrawn_work__isnull=False)
+        counts = found.aggregate(judgments=Count("pk"), annotators=Count("annotator", distinct=True))
+        return counts if counts["judgments"] else {}
+
+    @cached_property
     def repeats(self) -> list[repeats.Repeat]:
         return repeats.repeats_of(self.graph, self.steps[0].made)
 
@@ -119,6 +126,7 @@ def as_json(lineage: Lineage) -> dict[str, Any]:
         "version": _version(lineage.version),
         "steps": [_step(step) for step in lineage.steps],
         "judgments": lineage.counts,
+        "withdrawn": lineage.withdrawn or None,
         "people": _people(lineage),
         "repeats": [
             {"version": each.version.name, "same_weights": each.is_same, "differs": list(each.differs)}

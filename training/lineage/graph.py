@@ -15,11 +15,11 @@ from training.models import Stage, StageKind, StageState, TrainingRound
 
 @dataclass(frozen=True)
 class Source:
-    """Judgments that a stage was given: those of a snapshot on prompts of one split, by people or by all."""
+    """Judgments that a stage was given: those of a snapshot on prompts of one split, by people or by others too."""
 
     snapshot_id: int
     split: str
-    judges: str  # "people" or "all", as the recipe says
+    judges: str  # as the recipe says: a key of round_data.KINDS
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import BigIntegerField, Func, Q, QuerySet
 
 from annotation.datasets.export_rows import pseudonym
-from annotation.models import DatasetSnapshot, JudgeKind, Judgment
+from annotation.models import DatasetSnapshot, Judgment
 from sampling.engine.run_dir import RunDirError, read_json_lines
 from sampling.models import Completion, ModelVersion, Prompt
 from training.lineage.graph import Graph, Source
 from training.models import Stage
+from training.running.round_data import KINDS
 
 ROWS_AT_ONCE = 1000
 
@@ -33,7 +34,7 @@ def judgments_of(sources: Iterable[Source]) -> QuerySet[Judgment]:
     conditions = Q(pk__in=[])
     for source in sources:
         condition = Q(snapshots=source.snapshot_id, comparison__prompt__split=source.split)
-        conditions |= condition & Q(kind=JudgeKind.PERSON) if source.judges == "people" else condition
+        conditions |= condition & Q(kind__in=KINDS[source.judges])
     return Judgment.objects.filter(pk__in=Judgment.objects.filter(conditions).order_by().values("pk")).order_by("pk")
 
 
@@ -119,8 +120,7 @@ def _given(graph: Graph, judgments: QuerySet[Judgment]) -> list[Learned]:
 
 
 def _is_in(source: Source, snapshot_id: int, split: str, kind: str) -> bool:
-    is_counted = source.judges != "people" or kind == JudgeKind.PERSON
-    return is_counted and (source.snapshot_id, source.split) == (snapshot_id, split)
+    return kind in KINDS[source.judges] and (source.snapshot_id, source.split) == (snapshot_id, split)
 
 
 def _kept(graph: Graph, prompt: Prompt) -> list[Learned]:

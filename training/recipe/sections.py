@@ -92,7 +92,7 @@ class PairTraining(Training):
     least_strength: Strength = "negligibly_better"
     snapshots: Literal["latest", "all"] = "latest"  # all: those of the earlier rounds of the schedule too
     # Whose judgments: simulated annotators, model judges and imported ones count only when asked for.
-    judges: Literal["people", "all"] = "people"
+    judges: Literal["people", "people_and_imported", "all"] = "people"
 
 
 @dataclass(frozen=True, kw_only=True)

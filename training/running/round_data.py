@@ -1,6 +1,6 @@
 """The files that a round's stages learn from and are measured on, written once into its run directory.
 
-    people/ all/             train.jsonl eval.jsonl: the pairs by whose judgments count, as the round's stages ask for;
+    people/ all/ ...         train.jsonl eval.jsonl: the pairs by whose judgments count, as the round's stages ask for;
                              undecided.jsonl: pairs of which no row is made (conflicts, ties, unsafe over safe,
                              what only others than people judged where people alone count)
     prompts_train.jsonl prompts_eval.jsonl
@@ -49,7 +49,11 @@ from training.running.undecided import uncounted_rows, undecided_rows
 GoOn = Callable[[], object]
 
 # Whose judgments are asked for, and the kinds of judges that this means.
-KINDS = {"people": frozenset({JudgeKind.PERSON}), "all": frozenset(JudgeKind)}
+KINDS = {
+    "people": frozenset({JudgeKind.PERSON}),
+    "people_and_imported": frozenset({JudgeKind.PERSON, JudgeKind.IMPORTED}),
+    "all": frozenset(JudgeKind),
+}
 
 
 class Asking(Protocol):

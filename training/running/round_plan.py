@@ -103,7 +103,7 @@ def _pairs(places: Places, section: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def judges_in(recipe: Mapping[str, Any]) -> list[str]:
-    """Whose judgments the round's stages ask for: "people", "all", or both."""
+    """Whose judgments the round's stages ask for: "people", "people_and_imported", "all"."""
     sections = [section for section in recipe.values() if isinstance(section, Mapping)]
     return sorted({section["judges"] for section in sections if isinstance(section.get("judges"), str)})
 

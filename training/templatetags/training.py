@@ -5,7 +5,10 @@ from typing import Any
 
 from django import template
 
+from annotation.models import WithdrawnWork
+from sampling.models import ModelVersion
 from training.evaluation import gate
+from training.lineage.description import lineage_of
 from training.models import TrainingRound
 from training.watching import figures, recipe_values
 
@@ -16,6 +19,14 @@ register = template.Library()
 def win_rate(evaluation: Mapping[str, Any]) -> str:
     """ "68.1 % (57.6 to 78.3)", from an evaluation's result."""
     return figures.proportion(evaluation, "win_rate", "win_rate_low", "win_rate_high")
+
+
+@register.simple_tag
+def withdrawn_behind(version: ModelVersion) -> dict[str, int]:
+    """How many judgments behind a version are withdrawn, by how many annotators; empty where none is."""
+    if not WithdrawnWork.objects.exists():
+        return {}
+    return lineage_of(version).withdrawn
 
 
 @register.filter

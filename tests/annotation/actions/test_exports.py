@@ -3,14 +3,16 @@
 import uuid
 
 import pytest
+from django.utils import timezone
 
+from annotation import tasks
 from annotation.actions import exports as actions
 from annotation.datasets import hub
 from annotation.datasets.exports import ExportRefused
 from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import JudgeKind, SnapshotExport
 from sampling.lifecycle import StaleState
-from sampling.long_tasks import TaskState
+from sampling.long_tasks import LOST_AFTER, TaskState
 from sampling.models import Completion
 from sampling.program_runs import worker_stopping
 from tests.annotation.judged import judge, make_comparison, make_project
@@ -184,3 +186,18 @@ def test_the_fake_hub_takes_what_the_real_one_takes():
     for name in ("create_repo", "upload_folder"):
         there = inspect.signature(getattr(real, name)).parameters
         assert set(inspect.signature(getattr(Api, name)).parameters) <= set(there)
+
+
+def test_the_task_makes_it_and_the_reaper_queues_what_lost_its_worker(snapshot, monkeypatch):
+    announced = []
+    monkeypatch.setattr(tasks.run_export, "delay", announced.append)
+    export = asked(snapshot)
+    assert tasks.run_export(export.pk) == TaskState.FINISHED
+    assert tasks.run_export(export.pk) == TaskState.FINISHED  # a message that comes twice
+    assert tasks.run_export(10**9) == "gone"
+    lost = asked(snapshot, rows="majority")
+    lost.take()
+    SnapshotExport.objects.filter(pk=lost.pk).update(heartbeat_at=timezone.now() - 2 * LOST_AFTER)
+    tasks.reap()
+    lost.refresh_from_db()
+    assert (lost.state, announced) == (TaskState.QUEUED, [lost.pk])

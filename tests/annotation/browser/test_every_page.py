@@ -33,7 +33,8 @@ DESKTOP = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"}
 # What answers to GET with something else than a page of its own: files, plain text, redirects, parts of pages.
 NO_PAGES = {
     "annotation:annotators_csv", "annotation:comparison_text", "annotation:next_disagreement", "annotation:previous",
-    "annotation:project_try", "annotation:quality_status", "sampling:import_rejects", "sampling:import_settings",
+    "annotation:project_try", "annotation:quality_status", "sampling:api_client",
+    "sampling:import_rejects", "sampling:import_settings",
     "annotation:snapshot_download", "annotation:snapshot_export_file", "annotation:snapshot_exports", "annotation:text",
     "training:estimate", "training-api:index", "training-api:round", "training-api:rounds",
     "training:dropped_file", "training:lineage_json", "training:lineage_judgments_file", "training:model_card",

@@ -1,10 +1,15 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from django.urls import reverse
 
+from annotation.actions.withdrawals import withdraw_work
 from sampling.models import ModelVersion
+from training.launching import launch_checks
 from training.lineage.card import card_of, write_card
+from training.lineage.description import as_json, lineage_of
 
 
 def parts(card):
@@ -68,3 +73,20 @@ def test_the_card_tells_what_was_changed_in_the_recipe(first):
     first.changes = {"dpo": {"beta": 0.2}}
     first.save(update_fields=["changes"])
     assert "Changed from the recipe's file" in card_of(first.policy)
+
+
+def test_what_learned_from_withdrawn_work_says_so_everywhere(first, client, alice):
+    version = first.policy
+    annotator = first.snapshot.judgments.order_by("pk").first().annotator
+    theirs = lineage_of(version).judgments.filter(annotator=annotator).count()
+    assert "withdrawn" not in card_of(version)
+    assert as_json(lineage_of(version))["withdrawn"] is None
+    withdraw_work(annotator=annotator, reason="Asked for.", by=alice)
+    assert as_json(lineage_of(version))["withdrawn"] == {"judgments": theirs, "annotators": 1}
+    assert "learned from work that has been withdrawn since" in card_of(version)
+    client.force_login(alice)
+    for address in (version.get_absolute_url(), reverse("training:lineage", args=[version.pk])):
+        assert "learned from work that has been withdrawn since" in client.get(address).content.decode()
+    assert "holds withdrawn work" in client.get(reverse("training:round_new")).content.decode()
+    warned = launch_checks.warnings_of(SimpleNamespace(previous=None, snapshot=first.snapshot))
+    assert "withdrawn their work since" in warned[0]

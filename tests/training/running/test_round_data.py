@@ -9,10 +9,10 @@ import pytest
 
 from annotation.datasets.exports import ExportRefused
 from annotation.datasets.snapshots import freeze_snapshot
-from annotation.models import Comparison, JudgeKind
-from sampling.models import Completion, Prompt, PromptSet
+from annotation.models import Comparison, JudgeKind, Judgment
+from sampling.models import Completion, DataImport, Prompt, PromptSet
 from sampling.prompt_files import GoodPrompt
-from tests.annotation.judged import judge, make_comparison, make_project
+from tests.annotation.judged import judge, make_comparison, make_project, make_user
 from tests.training.rounds import make_demonstrations, make_prompt
 from training.models import StageKind
 from training.running import round_data
@@ -265,11 +265,12 @@ def test_eval_prompts_reach_no_training_file(project, asked, judged_twins):
     trained = {row["id"] for row in rows(data / "prompts_train.jsonl")}
     held_out = {row["id"] for row in rows(data / "prompts_eval.jsonl")}
     assert pairs(data / "people" / "train.jsonl") == [("Good.", "Bad.")]
-    assert pairs(data / "people" / "eval.jsonl") == [("Held.", "Out.")]
+    # Of one snapshot what is held out by its words was frozen as held out: it is measured on.
+    assert pairs(data / "people" / "eval.jsonl") == [("Held.", "Out."), ("Leaked.", "Worse.")]
     assert str(judged_twins.held_out.pk) in held_out
     assert str(judged_twins.twin.pk) not in trained
     assert [row["id"] for row in rows(data / "held_out_prompts.jsonl")] == [str(judged_twins.twin.pk)]
-    assert pairs(data / "people" / "held_out.jsonl") == [("Leaked.", "Worse.")]
+    assert pairs(data / "people" / "held_out.jsonl") == []
     assert len(held_out) == 2  # the judged one, and one of the same set that was not
     assert len(trained) == 1
 
@@ -284,6 +285,7 @@ def test_what_an_earlier_rounds_sets_hold_out_is_not_trained_on_either(project, 
     same_question(twin.prompt, held_out.prompt)
     data = round_data.write_data(round=asked(frozen(other, "july"), earlier=[round_before(june)]))
     assert pairs(data / "people" / "train.jsonl") == []
+    assert pairs(data / "people" / "held_out.jsonl") == [("Leaked.", "Worse.")]
     assert rows(data / "prompts_train.jsonl") == []
 
 
@@ -380,3 +382,18 @@ def test_the_same_snapshot_gives_the_same_bytes(project, asked):
     first, second = (round_data.write_data(round=asked(snapshot)) for _ in range(2))
     for path in first.rglob("*.jsonl"):
         assert path.read_bytes() == (second / path.relative_to(first)).read_bytes()
+
+
+def test_imported_judgments_count_where_a_stage_asks_for_them(project, asked):
+    comparison = make_comparison(project, ["Good.", "Bad."])
+    source = DataImport.objects.create(what="judgments", prompt_set=comparison.prompt.prompt_set, name="votes.csv")
+    good, bad = comparison.completions.order_by("index")
+    Judgment.objects.create(
+        comparison=comparison, annotator=make_user("elsewhere-1"), data_import=source, kind=JudgeKind.IMPORTED,
+        ranking=[[good.pk], [bad.pk]], strengths=["better"], request_key=uuid.uuid4(),
+    )  # fmt: skip
+    judge(make_comparison(project, ["So.", "Not so."]), "sim-brief", [[0], [1]], kind=JudgeKind.SIMULATED)
+    both = freeze_snapshot(project=project, name="both", kinds=[JudgeKind.IMPORTED, JudgeKind.SIMULATED])
+    data = round_data.write_data(round=asked(both, judges="people_and_imported")) / "people_and_imported"
+    assert pairs(data / "train.jsonl") == [("Good.", "Bad.")]
+    assert [row["reason"] for row in rows(data / "undecided.jsonl")] == ["not_judged_by_people"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.rules import dawid_skene
-from annotation.rules.dawid_skene import accuracies
+from annotation.figures import dawid_skene
+from annotation.figures.dawid_skene import accuracies
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "ukp-convarg" / "pairs.jsonl"
 

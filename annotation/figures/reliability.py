@@ -5,8 +5,8 @@ from itertools import groupby
 
 import numpy as np
 
+from annotation.figures.dawid_skene import accuracies
 from annotation.models import DatasetSnapshot
-from annotation.rules.dawid_skene import accuracies
 from annotation.rules.ranking import Ranking, pairs_of
 
 DIGITS = 6
