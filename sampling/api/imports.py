@@ -117,6 +117,7 @@ class ImportUploaded(serializers.Serializer):
     request_key = serializers.UUIDField(required=False)
 
     def to_internal_value(self, data: Any) -> Any:
+        open("/tmp/a2-dbg.txt","a").write(repr(dict(data))[:400]+"\n")
         if data.get("request_key") == "":  # DRF takes a form's empty part for none at all
             raise serializers.ValidationError({"request_key": ["It is empty. Give a UUID, or leave it out."]})
         return super().to_internal_value(data)
