@@ -21,7 +21,7 @@ JSON_LINES_AT_ONCE = 1 << 18  # bytes
 # A row group is as many rows, or as many bytes of JSON, as come first. What is decided by the rows alone is the same
 # for ever; and nothing larger than this is ever in memory.
 GROUP_ROWS = 5000
-GROUP_BYTES = 4 << 20
+GROUP_BYTES = 2 << 20
 DTYPES = ("string", "int64", "float64", "bool")
 _LINE = orjson.OPT_APPEND_NEWLINE
 
@@ -114,8 +114,9 @@ class ParquetFile(RowsFile):
         super().__init__(file, features)
         self._read_json, self._json = json.read_json, json
         self._schema = arrow_schema(features)
-        # All options by name: a default that changes with a release would change the bytes. No statistics: of texts they
-        # are texts, kept in memory for each group until the file is closed. No dictionaries: hardly a text comes twice.
+        # All options by name: a default that changes with a release would change the bytes. No statistics: of texts
+        # they are texts, kept in memory for each group until the file is closed. No dictionaries: hardly a text comes
+        # twice.
         self._writer = parquet.ParquetWriter(
             file, self._schema, version="2.6", compression="zstd", compression_level=3, use_dictionary=False,
             data_page_version="1.0", write_statistics=False, use_compliant_nested_type=True, store_schema=True,

@@ -110,17 +110,12 @@ class ImportAsked(serializers.Serializer):
 
 
 class ImportUploaded(serializers.Serializer):
+    """A file, in parts. Whoever may send it twice gives an Idempotency-Key."""
+
     what = serializers.ChoiceField(choices=WHATS)
     prompt_set = serializers.CharField(max_length=120)
     file = serializers.FileField()
     options = serializers.JSONField(required=False, help_text="As of an import without an upload, as JSON.")
-    request_key = serializers.UUIDField(required=False)
-
-    def to_internal_value(self, data: Any) -> Any:
-        open("/tmp/a2-dbg.txt","a").write(repr(dict(data))[:400]+"\n")
-        if data.get("request_key") == "":  # DRF takes a form's empty part for none at all
-            raise serializers.ValidationError({"request_key": ["It is empty. Give a UUID, or leave it out."]})
-        return super().to_internal_value(data)
 
 
 class OptionsChanged(serializers.Serializer):
