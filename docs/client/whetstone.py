@@ -1191,15 +1191,22 @@ class Imports(_Rows[Import]):
         ``options``: format, mapping, eval_percent, steps (filters), store ... as the API's documentation has them. The
         prompt set is made where there is none. Raises ApiError (400).
         """
-        asked = _given(what=what, prompt_set=prompt_set, request_key=request_key or uuid.uuid4())
+        key = request_key or uuid.uuid4()
+        asked = {"what": what, "prompt_set": prompt_set}
         if comes_from != "upload":
             name = {"hub": "hub_id"}.get(comes_from, comes_from)
-            content = asked | _given(options=options) | {name: str(source)}
+            content = asked | _given(options=options, request_key=key) | {name: str(source)}
             return cast(ImportFull, self._http.post(self.path, content))
         told = asked | ({"options": json.dumps(options)} if options else {})
         with Path(source).open("rb") as file:
             # Read from its beginning on each attempt: httpx rewinds it.
-            answer = self._http.request("POST", self.path, data=told, files={"file": (Path(source).name, file)})
+            answer = self._http.request(
+                "POST",
+                self.path,
+                idempotency_key=str(key),  # an upload has no other: the site knows it for a day
+                data=told,
+                files={"file": (Path(source).name, file)},
+            )
         return cast(ImportFull, _content(answer))
 
     def bring_in(

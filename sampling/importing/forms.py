@@ -1,8 +1,9 @@
 """What the pages of imports ask for: where a source is, and how it is to be read."""
 
+import os
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, assert_never
@@ -51,6 +52,13 @@ MISSING = {
     From.INCOMING: "Choose a file or a folder of the server's import folder.",
     From.HUB: "Give the dataset's id, such as org/name.",
 }
+LINKS_OUT = "A link in it leads out of the server's import folder. Put the file itself there."
+# The columns that are asked for first, by what is imported; the others are folded away, unless they are filled in.
+ASKED_FIRST = {
+    "prompts": ("prompt", "system", "messages", "split"),
+    "completions": ("prompt", "completion", "completions", "writer"),
+    "judgments": ("prompt", "completion_a", "completion_b", "chosen", "rejected", "preference", "annotator"),
+}
 
 
 def incoming_folder() -> Path:
@@ -60,11 +68,30 @@ def incoming_folder() -> Path:
 
 def incoming() -> list[str]:
     """Names of files and folders in it. Only these are accepted, so that no name leads anywhere else."""
+    folder = incoming_folder()
     try:
-        found = sorted(entry.name for entry in incoming_folder().iterdir() if not entry.name.startswith("."))
+        inside = folder.resolve()
+        found = sorted(
+            entry.name for entry in folder.iterdir() if not entry.name.startswith(".") and not _leads_out(entry, inside)
+        )
     except OSError:
         return []
     return found[:INCOMING_SHOWN]
+
+
+def _leads_out(path: Path, inside: Path) -> bool:
+    """Whether it is a link to elsewhere: what lies elsewhere is not to be read by way of this folder."""
+    return not path.resolve().is_relative_to(inside)
+
+
+def has_links_out(folder: Path) -> bool:
+    """Whether anything in this folder of the incoming ones is a link to elsewhere."""
+    inside = incoming_folder().resolve()
+    return any(
+        each.is_symlink() and _leads_out(each, inside)
+        for root, folders, files in os.walk(folder)
+        for each in (Path(root) / name for name in (*folders, *files))
+    )
 
 
 class NewImportForm(forms.Form):
@@ -121,6 +148,8 @@ class NewImportForm(forms.Form):
             is_missing = not (given.strip() if isinstance(given, str) else given)
             if is_missing and name not in self.errors:  # an empty file has words of its own
                 self.add_error(name, MISSING[comes_from])
+            if comes_from == From.INCOMING and given and has_links_out(incoming_folder() / given):
+                self.add_error(name, LINKS_OUT)
         return cleaned
 
     def source(self) -> dict[str, Any]:
@@ -146,6 +175,15 @@ def _file(upload: File, name: str) -> dict[str, Any]:
     return {"source_kind": SourceKind.FILE, "upload": upload, "name": name[-255:]}
 
 
+@dataclass(frozen=True)
+class Column:
+    """One of our names, and what of the source it was said to be."""
+
+    field: forms.BoundField
+    problem: str  # what the look found wrong with it
+    is_first: bool
+
+
 class SettingsForm(forms.Form):
     """How an import reads its source. Made anew for each import: what can be chosen depends on what was seen."""
 
@@ -167,7 +205,7 @@ class SettingsForm(forms.Form):
     )
 
     def __init__(self, data: Any = None, *, seen: Mapping[str, Any], options: Options, what: str) -> None:
-        self.options = options
+        self.options, self.what = options, what
         super().__init__(data, initial=options.as_json() | {"eval_percent": f"{options.eval_percent:g}"})
         self.fields["format"].choices = format_choices(what, seen)
         self._offer("split_name", seen.get("splits", ()))
@@ -186,6 +224,7 @@ class SettingsForm(forms.Form):
     def _offer_columns(self, seen: Mapping[str, Any]) -> None:
         """A field for each of our names, with what was mapped, or else what its name suggests."""
         self.paths = showing.paths(seen)
+        self.column_problems = showing.column_problems(seen, self.options.mapping)
         mapping = self.options.mapping or (suggest(self.paths) if self.paths else {})
         for name, meaning in FIELDS.items():
             column = mapping.get(name, "")
@@ -198,8 +237,19 @@ class SettingsForm(forms.Form):
                 widget=forms.TextInput(attrs={"list": "columns", "autocomplete": "off"}),
             )
 
-    def columns(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if name.startswith("column_")]
+    def columns(self) -> list[Column]:
+        """Those that are filled in or asked for first."""
+        return [column for column in self._columns() if column.is_first]
+
+    def more_columns(self) -> list[Column]:
+        return [column for column in self._columns() if not column.is_first]
+
+    def _columns(self) -> Iterator[Column]:
+        first = ASKED_FIRST.get(self.what, ())
+        for name in FIELDS:
+            field = self[f"column_{name}"]
+            problem = self.column_problems.get(name, "")
+            yield Column(field, problem, is_first=bool(name in first or field.value() or field.errors or problem))
 
     def others(self) -> list[forms.BoundField]:
         return [self[name] for name in self.fields if name in ("split_name", "subset", "eval_percent", "split_group")]

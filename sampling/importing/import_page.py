@@ -15,14 +15,16 @@ from sampling.importing.kinds import KINDS
 from sampling.importing.left_out import listing
 from sampling.importing.options import Options, options_of
 from sampling.importing.showing import Stage
+from sampling.importing.stores import store_options
 from sampling.intake.formats import FORMATS
-from sampling.models import DataImport, Doing
+from sampling.models import Completion, DataImport, Doing
 
 KEPT = {  # what each kind of import keeps of a record
     "prompts": ("prompts",),
     "completions": ("prompts", "completions"),
     "judgments": ("prompts", "completions", "judgments"),
 }
+PROJECTS_SHOWN = 200
 LOOK, SAVE = "look", "save_filters"  # buttons of the settings; the filters have their own
 
 
@@ -57,9 +59,26 @@ def looked_at(row: DataImport) -> str:
 
 
 def project_of(row: DataImport) -> Any:
-    """Where its judgments are: what annotation keeps of an import is reached by a reverse relation, as data."""
-    comparison = row.comparisons.select_related("project").first() if row.comparisons_added else None
-    return comparison.project if comparison else None
+    """Where its judgments are, or will be: what annotation keeps is reached by a reverse relation, as data.
+
+    Judgments of comparisons that were there already have a project too.
+    """
+    if row.what != "judgments":
+        return None
+    if comparison := row.comparisons.order_by().select_related("project").first():
+        return comparison.project
+    if judgment := row.judgments.order_by().select_related("comparison__project").first():
+        return judgment.comparison.project
+    chosen = store_options(row)
+    if row.undone_at is None and (slug := chosen.get("project")):
+        return projects().filter(slug=slug).first()
+    return None
+
+
+def projects() -> Any:
+    """All of them, for staff. Of a reverse relation, as above, so that no app above need be known here."""
+    of_comparisons = DataImport._meta.get_field("comparisons").related_model
+    return of_comparisons._meta.get_field("project").related_model.objects.order_by("name")
 
 
 def why_not_undone(row: DataImport) -> str:
@@ -160,11 +179,24 @@ def outcome(row: DataImport, query: QueryDict) -> dict[str, Any]:
     stage = showing.stage_of(row)
     if stage == Stage.BROUGHT or (stage == Stage.STOPPED and row.doing == Doing.UNDO):
         found["onward"] = onward(row)
+        found["opened_in"] = opened_in(row)
+        found["broke_off"] = broke_off(row)
     if (row.rejected_count or row.filtered_count) and row.is_over:
         found["listing"] = listing(
             row, why=query.get("why", ""), reason=query.get("reason", ""), page=query.get("page")
         )
     return found
+
+
+def opened_in(row: DataImport) -> list[dict[str, str]]:
+    """Each project, with the address at which comparisons of these completions are opened in it."""
+    if row.what != "completions" or not Completion.objects.filter(data_import=row).exists():
+        return []
+    query = f"?run=import-{row.pk}"
+    return [
+        {"words": str(each), "address": reverse("annotation:open_comparisons", args=[each.slug]) + query}
+        for each in projects()[:PROJECTS_SHOWN]
+    ]
 
 
 def onward(row: DataImport) -> list[dict[str, str]]:
@@ -182,6 +214,6 @@ def onward(row: DataImport) -> list[dict[str, str]]:
                 to_set,
             ]
         case "completions":
-            return [{"words": "Open comparisons in a project", "address": reverse("annotation:home")}, to_set]
+            return [to_set]
         case _:
             return [to_set]
