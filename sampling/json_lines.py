@@ -15,6 +15,7 @@ SHOWN_CHARACTERS = 500
 BYTES_A_CHARACTER = 4  # UTF-8 needs at most so many
 ROLES = ("system", "user", "assistant")
 BOM = b"\xef\xbb\xbf"
+NOT_JSON = "Not JSON"  # so begins the reason of what a parser cannot read
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _load(text: str, parse_constant: Callable[[str], Any]) -> Any:
     try:
         return json.loads(text, parse_constant=parse_constant, parse_float=_finite_float)
     except json.JSONDecodeError as error:
-        raise Unusable(f"Not JSON: {error.msg} at character {error.pos + 1}.") from None
+        raise Unusable(f"{NOT_JSON}: {error.msg} at character {error.pos + 1}.") from None
     except RecursionError:
         raise Unusable("Not usable: nested too deeply.") from None
     except ValueError as error:  # an integer of thousands of digits
@@ -129,7 +130,7 @@ def check_storable(value: str, name: str) -> None:
 
 
 def _no_constant(name: str) -> Any:
-    raise Unusable(f"Not JSON: {name} is not a JSON value.")
+    raise Unusable(f"{NOT_JSON}: {name} is not a JSON value.")
 
 
 def _null_for_nan(name: str) -> None:

@@ -141,8 +141,12 @@ class LongTask(Lifecycle):
 
     def retry(self) -> None:
         """Queue a failed or cancelled row again because a person asked. Raises StaleState for any other."""
+        # Some tasks are queued again when they are finished, for the next thing to be done: that is nobody's retry.
+        self.refresh_from_db(fields=["state"])
+        if self.state not in (TaskState.FAILED, TaskState.CANCELLED):
+            raise StaleState(self, TaskState.QUEUED)
         # Only what has ended has finished_at: a running row is its worker's. Automatic attempts start anew.
-        self.put_back(where={"finished_at__isnull": False}, attempt=0, started_at=None)
+        self.put_back(where={"finished_at__isnull": False, "state": self.state}, attempt=0, started_at=None)
 
     def reclaim(self) -> None:
         """See that the row waits to be executed by this very process: for a person who goes on with it on the shell.

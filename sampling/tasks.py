@@ -9,6 +9,7 @@ from django.db import connection
 from sampling import actions, long_tasks
 from sampling.curation import actions as curation
 from sampling.importing import actions as importing
+from sampling.importing import forgetting
 from sampling.lifecycle import StaleState
 from sampling.models import Curation, DataImport, SamplingRun
 from sampling.program_runs import worker_stopping
@@ -58,8 +59,11 @@ def run_import(import_id: int) -> None:
 @shared_task
 def run_curation(curation_id: int) -> None:
     """Run filters over a prompt set. A message that comes twice finds the row taken and does nothing."""
+    found = Curation.objects.filter(pk=curation_id).first()
+    if found is None:
+        return
     try:
-        curation.execute(curation=Curation.objects.get(pk=curation_id))
+        curation.execute(curation=found)
     except StaleState as stale:
         log.info("Nothing to do: %s", stale)
 
@@ -80,6 +84,7 @@ def deliver_webhooks() -> None:
 
 @shared_task
 def forget_old() -> None:
-    """Delete what is kept for some days only: answers to repeated requests, deliveries that have ended."""
+    """Delete what is kept for some days only: answers to repeated requests, ended deliveries, uploaded files."""
     idempotency.forget_old()
     delivering.forget_old()
+    forgetting.forget_old()

@@ -15,14 +15,14 @@ from django.db import transaction
 from annotation.models import Project
 from sampling.curation.steps import pipeline
 from sampling.importing import actions, reading
-from sampling.importing.bringing_in import store_all
+from sampling.importing.bringing_in import keep_left_out, store_all
 from sampling.importing.options import Options
 from sampling.importing.stores import store_class
 from sampling.intake import formats
 from sampling.intake.sources import SourceRow
 from sampling.json_lines import Unusable
 from sampling.long_tasks import TaskState
-from sampling.models import DataImport, Doing, LeftOutRow
+from sampling.models import DataImport, Doing
 
 WHAT = "judgments"
 NAME = "sent to the API"
@@ -47,7 +47,9 @@ def judge_elsewhere(
     created_by: AbstractBaseUser | None = None,
 ) -> Outcome:
     """Keep what these rows say. A bad one stops no other. Raises Unusable where nobody knows their format."""
-    key = source_format or formats.recognise(rows)
+    # Only what holds judgments: where one row is bad, a plainer format may be the one that fits them all best.
+    judged = (key for key in formats.fitting(rows) if "judgments" in formats.FORMATS[key].gives)
+    key = source_format or next(judged, None)
     if not key:
         raise Unusable("No format is known for these rows. Name one; the page of imports shows an example of each.")
     lines = [json.dumps(row) for row in rows]
@@ -65,10 +67,7 @@ def judge_elsewhere(
     sifted = reading.sift(read, pipeline([]), store)
     stored = store_all(store, sifted.kept)
     left_out = [*sifted.left_out, *(sifted.refused(line, reason) for line, reason in stored.rejected.items())]
-    LeftOutRow.objects.bulk_create(
-        LeftOutRow(data_import=data_import, line=row.line, why=row.why, reason=row.reason, content=row.content)
-        for row in left_out
-    )
+    keep_left_out(data_import, store, left_out)
     data_import.end(
         TaskState.FINISHED, next_row=len(rows), done=len(rows), total=len(rows), prompts_added=stored.prompts,
         completions_added=stored.completions, comparisons_added=stored.comparisons, judgments_added=stored.judgments,

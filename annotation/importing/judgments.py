@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.importing import protocol, undoing
-from annotation.importing.annotators import ids_of
+from annotation.importing.annotators import NAMED, ids_of, stand_in
 from annotation.importing.comparisons import comparisons_of
 from annotation.importing.forms import JudgmentsForm
 from annotation.importing.revisions import OURS, Decisions, NotKept, Said, unnamed
@@ -39,6 +39,7 @@ class JudgmentStore:
 
     def __init__(self, data_import: DataImport) -> None:
         self.data_import = data_import
+        self._known: Project | None = None
 
     def problem_of(self, record: Record) -> str | None:
         if problem := problem_with_completions(record, at_least=2):
@@ -139,6 +140,13 @@ class JudgmentStore:
         self.data_import.options = options | {"store": options.get("store", {}) | more}
         DataImport.objects.filter(pk=self.data_import.pk).update(options=self.data_import.options)
 
+    def stand_in(self, name: str) -> str:
+        """Empty as long as there is no project: the pseudonyms are a project's."""
+        if self._known is None:
+            slug = store_options(self.data_import).get("project")
+            self._known = Project.objects.filter(slug=slug).first() if slug else None
+        return stand_in(self._known, name) if self._known and name else ""
+
     def undo(self, go_on: Callable[[str], object]) -> None:
         undoing.take_out_judgments(self.data_import, store_options(self.data_import), go_on)
 
@@ -194,7 +202,7 @@ def _in_order(record: Record, are_one: bool) -> list[tuple[str, int, FoundJudgme
     """
     named = []
     for place, judgment in enumerate(record.judgments):
-        name = f"named:{judgment.annotator.strip()}"
+        name = NAMED + judgment.annotator.strip()
         if not judgment.annotator.strip():
             earlier = sum(not other.annotator.strip() for other in record.judgments[:place])
             name = unnamed(judgment.by, earlier) if are_one else ""

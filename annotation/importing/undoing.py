@@ -25,6 +25,7 @@ from annotation.models import (
 )
 from annotation.queue import overlap
 from sampling.importing import undoing
+from sampling.importing.handing_over import give, hand_over
 from sampling.importing.stores import CannotUndo
 from sampling.models import DataImport
 
@@ -37,6 +38,9 @@ def take_out_judgments(data_import: DataImport, chosen: Mapping[str, Any], go_on
     go_on("looking for what was made of it")
     if reasons := list(_in_the_way(data_import)):
         raise CannotUndo(" ".join(reasons))
+    go_on("handing over what other imports need")
+    hand_over(Comparison, data_import)
+    give(Judgment.objects.filter(data_import=data_import), [_revisions_of_others(data_import)])
     judgments = Judgment.objects.filter(data_import=data_import)
     annotators = list(judgments.order_by().values_list("annotator_id", flat=True).distinct())
     go_on("taking out judgments")
@@ -60,6 +64,12 @@ def take_out_judgments(data_import: DataImport, chosen: Mapping[str, Any], go_on
             project.delete()
 
 
+def _revisions_of_others(data_import: DataImport) -> QuerySet:
+    """Of each judgment, the import that revised it. It is refused where undoing that one first is a way out."""
+    revisions = Judgment.objects.filter(supersedes=OuterRef("pk"), data_import__isnull=False)
+    return revisions.exclude(data_import=data_import).order_by("pk").values("data_import")
+
+
 def _locked_projects(data_import: DataImport) -> list[Project]:
     """Where it went: one, or several where what it was told has changed. Nobody opens comparisons there meanwhile."""
     brought = (Comparison.objects.filter(data_import=data_import), Judgment.objects.filter(data_import=data_import))
@@ -78,7 +88,10 @@ def _in_the_way(data_import: DataImport) -> Iterator[str]:
     )
     if snapshots := _some(DatasetSnapshot.objects.filter(Exists(holding)).values_list("name", flat=True)):
         yield f"Snapshots hold its judgments ({snapshots}): what is frozen stays as it is."
+    # Where each of two has revised the other, neither could go first: what the other's revisions need is handed over.
+    revised = judgments.filter(supersedes__data_import__isnull=False).order_by().values("supersedes__data_import")
     later = Judgment.objects.filter(supersedes__in=judgments.order_by()).exclude(data_import=data_import)
+    later = later.exclude(data_import__in=revised)
     if imports := _some(later.order_by("data_import__name").values_list("data_import__name", flat=True).distinct()):
         yield f"Later imports hold revisions of its judgments ({imports}). Undo those first."
     comparisons = Comparison.objects.filter(data_import=data_import)
@@ -88,12 +101,10 @@ def _in_the_way(data_import: DataImport) -> Iterator[str]:
     here = ours.filter(is_decision=False, data_import__isnull=True)
     if judged := _some(comparisons.filter(Exists(here)).values_list("pk", flat=True)):
         yield f"Annotators have judged comparisons of it here ({judged})."
-    joined = comparisons.filter(Exists(ours.filter(data_import__isnull=False)))
-    if shared := _some(joined.values_list("pk", flat=True)):
-        yield f"Other imports have judgments of its comparisons ({shared}). Undo those first."
+    comparisons = comparisons.filter(~Exists(ours))  # those of other imports are handed over to these
     handed_out = Exists(Assignment.objects.filter(comparison=OuterRef("pk")))
     flagged = Exists(Flag.objects.filter(comparison=OuterRef("pk")))
-    at_work = comparisons.filter(handed_out & ~Exists(ours) | flagged)
+    at_work = comparisons.filter(handed_out | flagged)
     if given := _some(at_work.values_list("pk", flat=True)):
         yield f"Comparisons of it were handed out to annotators, or flagged ({given})."
     if known := _some(comparisons.filter(~Q(purpose=Purpose.WORK)).values_list("pk", flat=True)):

@@ -133,6 +133,8 @@ def keep(*, curation: Curation, new_name: str, enqueue: bool = True) -> Curation
             return row
         if not row.new_name and row.state != TaskState.FINISHED:
             raise StaleState(row, TaskState.QUEUED)
+        if row.report.get("left") == 0:
+            raise ValidationError({"new_name": "The filters leave no prompt, so there is nothing to keep."})
         row.new_name = new_name
         row.clean_fields(exclude=["report", "steps"])
         _check_free(new_name)

@@ -13,8 +13,9 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from sampling.curation.steps import BadStep, check
-from sampling.importing.carrying_out import execute
+from sampling.importing.carrying_out import STOOD, execute
 from sampling.importing.options import Options
+from sampling.importing.undoing import BEFORE_UNDO
 from sampling.importing.watching import Progress
 from sampling.lifecycle import StaleState
 from sampling.long_tasks import TaskState
@@ -65,12 +66,12 @@ def create_import(
 ) -> DataImport:
     """Make an import of what lies at ``location``, or of an ``upload``, which is kept; a worker is to look through it.
 
-    The same ``request_key`` again gives the import that is there. The prompt set is made where there is none.
-    Raises ValidationError.
+    The same ``request_key`` again gives the import that is there, if it is one of the same: else it is refused, so
+    that nobody takes an earlier file for theirs. The prompt set is made where there is none. Raises ValidationError.
     """
     request_key = request_key or uuid.uuid4()
     if there := DataImport.objects.filter(request_key=request_key).first():
-        return there
+        return _the_same(there, what, prompt_set_name, location, created_by, _hash_of(upload) if upload else "")
     options = options or Options()
     _check(what, options)
     if not location and upload is None:
@@ -97,11 +98,32 @@ def create_import(
             if enqueue:
                 _announce_on_commit(data_import)
     except IntegrityError:  # the double click's other half was faster
-        return DataImport.objects.get(request_key=request_key)
+        there = DataImport.objects.get(request_key=request_key)
+        return _the_same(there, what, prompt_set_name, location, created_by, data_import.source_hash)
     finally:
         if kept:
             shutil.rmtree(kept.parent, ignore_errors=True)
     return data_import
+
+
+def _the_same(
+    there: DataImport, what: str, prompt_set_name: str, location: str, by: Any, uploaded_hash: str
+) -> DataImport:
+    """What an earlier request of this key made; raises ValidationError where that asked for something else."""
+    source = there.source_hash if there.is_uploaded else there.location
+    made = (there.what, there.prompt_set.name, there.created_by_id, source)
+    if made != (what, prompt_set_name, getattr(by, "pk", None), uploaded_hash or location):
+        raise ValidationError(
+            f'This form was sent before: it made the import "{there.name}". Open a new form for another one.'
+        )
+    return there
+
+
+def _hash_of(upload: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while piece := upload.read(COPY_BYTES):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _prompt_set(name: str, created_by: Any) -> PromptSet:
@@ -153,8 +175,8 @@ def _check(what: str, options: Options) -> None:
 def change_options(*, data_import: DataImport, options: Options, enqueue: bool = True) -> DataImport:
     """Read the source in another way: it is looked through again. Raises ValidationError, or StaleState.
 
-    Only while nothing of it is here: before it is brought in, or after it was taken out. The same options again, while
-    they are being looked at, change nothing.
+    Only while nothing of it is here: before it is brought in, after it was taken out, or where it brought nothing. The
+    same options again, while they are being looked at, change nothing.
     """
     _check(data_import.what, options)
     with transaction.atomic():
@@ -167,7 +189,9 @@ def change_options(*, data_import: DataImport, options: Options, enqueue: bool =
                 row.refresh_from_db()
                 return row
             raise ValidationError("It is being looked through just now. Wait for that, or cancel it, and try again.")
-        if row.doing != Doing.LOOK and row.undone_at is None:
+        if not row.is_over:
+            raise ValidationError("It is being worked on just now. Wait for that, or cancel it, and try again.")
+        if has_stored(row):
             raise ValidationError(
                 "It has been brought in already, at least in part, and is read to its end as it began. Undo it first."
             )
@@ -181,7 +205,7 @@ def start(*, data_import: DataImport, enqueue: bool = True) -> DataImport:
     """Bring it in as it was looked through. The second of two clicks finds it begun, and changes nothing.
 
     Also goes on with one that was to be taken out and was not, or brings it in again after that.
-    Raises ValidationError while it is looked through, or where no format was found.
+    Raises ValidationError while it is looked through, where that did not come to its end, or found nothing to bring.
     """
     with transaction.atomic():
         row = _locked(data_import)
@@ -191,11 +215,30 @@ def start(*, data_import: DataImport, enqueue: bool = True) -> DataImport:
             raise ValidationError("It is being worked on just now. Wait for that, or cancel it, and try again.")
         if not row.options.get("format"):
             raise ValidationError("No format is known for its rows. Choose one, and look through it again.")
+        if row.doing == Doing.LOOK:
+            _check_looked(row)
         anew = NOTHING_BROUGHT if row.doing == Doing.LOOK or row.undone_at else {}
         row.put_back(doing=Doing.IMPORT, **ANEW, **anew)
         if enqueue:
             _announce_on_commit(row)
     return row
+
+
+def _check_looked(row: DataImport) -> None:
+    """That the options which it has now were looked through, and that something would come of them."""
+    if row.state != TaskState.FINISHED:
+        raise ValidationError("It was not looked through to the end as it is to be read now. Look again; then import it.")
+    if row.seen.get("records", {}).get(row.what, 1) == 0:
+        raise ValidationError(
+            f"The look found no {row.what} in it, so there is nothing to import. Choose another format or other "
+            "columns, and look again."
+        )
+
+
+def has_stored(row: DataImport) -> bool:
+    """Whether anything that it added is here."""
+    kinds = ("prompts", "completions", "comparisons", "judgments")
+    return row.undone_at is None and any(getattr(row, f"{kind}_added") for kind in kinds)
 
 
 def cancel(*, data_import: DataImport) -> DataImport:
@@ -219,6 +262,7 @@ def retry(*, data_import: DataImport, enqueue: bool = True) -> DataImport:
 def undo(*, data_import: DataImport, by: Any = None, enqueue: bool = True) -> DataImport:
     """Queue it to be taken out, whole or not at all. The second of two clicks changes nothing.
 
+    Where that is refused, it stands again as it did, with the reason as its failure.
     Raises ValidationError while it is worked on, or where nothing of it was brought in.
     """
     with transaction.atomic():
@@ -229,7 +273,9 @@ def undo(*, data_import: DataImport, by: Any = None, enqueue: bool = True) -> Da
             raise ValidationError("Nothing of it was brought in, so there is nothing to undo.")
         if not row.is_over:
             raise ValidationError("It is being brought in just now. Cancel that first; then undo it.")
-        row.put_back(doing=Doing.UNDO, **ANEW | {"undone_by": by})
+        stood = {BEFORE_UNDO: {name: getattr(row, name) for name in STOOD}} if row.doing == Doing.IMPORT else {}
+        seen = row.seen | stood
+        row.put_back(doing=Doing.UNDO, seen=seen, **ANEW | {"undone_by": by})
         if enqueue:
             _announce_on_commit(row)
     return row
@@ -275,6 +321,6 @@ def go_on_now(*, data_import: DataImport, on_progress: Callable[[Progress], obje
         raise StaleState(data_import, TaskState.QUEUED)
     data_import.reclaim()
     execute(data_import=data_import, on_progress=on_progress)
-    if data_import.state != TaskState.FINISHED:
+    if data_import.state != TaskState.FINISHED or data_import.failure:  # an undo that was refused
         raise ImportFailed(data_import.failure or f"The import was {data_import.get_state_display()}.")
     return data_import

@@ -6,7 +6,7 @@ on at ``next_row``: nothing comes twice, and nothing is lost.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -16,8 +16,9 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from sampling.importing import reading
+from sampling.importing.hiding import columns_of_names, without_names
 from sampling.importing.preparing import Opened, check_unchanged, opened
-from sampling.importing.reading import ReadRow, Sifted
+from sampling.importing.reading import OneLeftOut, ReadRow, Sifted
 from sampling.importing.stores import Numbered, Store, Stored
 from sampling.importing.watching import Stop, Watch
 from sampling.json_lines import shorten
@@ -103,10 +104,7 @@ def _store_once(data_import: DataImport, store: Store, sifted: Sifted, watch: Wa
     tally = store_all(store, sifted.kept)
     refused = [sifted.refused(line, reason) for line, reason in tally.rejected.items()]
     left_out = {row.line: row for row in [*sifted.left_out, *refused]}  # one reason a row
-    LeftOutRow.objects.bulk_create(
-        LeftOutRow(data_import=data_import, line=row.line, why=row.why, reason=row.reason, content=row.content)
-        for row in left_out.values()
-    )
+    keep_left_out(data_import, store, left_out.values())
     filtered = sum(row.why == LeftOut.FILTERED for row in left_out.values())
     _update(
         data_import,
@@ -120,6 +118,23 @@ def _store_once(data_import: DataImport, store: Store, sifted: Sifted, watch: Wa
         rejected_count=F("rejected_count") + len(left_out) - filtered,
         **watch.as_fields(),
     )
+
+
+def keep_left_out(data_import: DataImport, store: Store, rows: Iterable[OneLeftOut]) -> None:
+    """Under pseudonyms, where the store has them: then the rows, mended, can be imported as the same people's."""
+    columns = columns_of_names(data_import.options)
+    as_whom = getattr(store, "stand_in", _nobody)
+    LeftOutRow.objects.bulk_create(
+        LeftOutRow(
+            data_import=data_import, line=row.line, why=row.why, reason=row.reason,
+            content=without_names(row.content, columns, as_whom),
+        )
+        for row in rows
+    )  # fmt: skip
+
+
+def _nobody(name: str) -> str:
+    return ""
 
 
 def _update(data_import: DataImport, **changes: Any) -> None:

@@ -2,16 +2,19 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, assert_never
 
 from sampling.curation.steps import BadStep
 from sampling.engine.run_dir import explain
+from sampling.importing import hiding
 from sampling.importing.bringing_in import bring_in
 from sampling.importing.looking import look
 from sampling.importing.options import Options
 from sampling.importing.preparing import check_unchanged
 from sampling.importing.stores import CannotImport, CannotUndo
-from sampling.importing.undoing import take_out
+from sampling.importing.undoing import BEFORE_UNDO, take_out
 from sampling.importing.watching import Progress, Stop, Watch, watched
 from sampling.intake.sources import SourceUnusable
 from sampling.lifecycle import StaleState
@@ -29,9 +32,18 @@ from sampling.program_runs import (
     worker_stopping,
 )
 
+STOOD = ("state", "failure", "done", "total")
+
 EXPLAINED = (CannotImport, CannotUndo, SourceUnusable, BadStep)  # their words are for people
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An undo that may not be, and changed nothing."""
+
+    reason: str
 
 
 def execute(*, data_import: DataImport, on_progress: Callable[[Progress], object] | None = None) -> DataImport:
@@ -56,12 +68,14 @@ def execute(*, data_import: DataImport, on_progress: Callable[[Progress], object
     return data_import
 
 
-def _outcome(data_import: DataImport, on_progress: Callable[[Progress], object]) -> Outcome:
+def _outcome(data_import: DataImport, on_progress: Callable[[Progress], object]) -> Outcome | Refused:
     try:
         with watched(data_import, on_progress) as watch:
             _do(data_import, watch)
     except Stop as stop:
         return stop.outcome
+    except CannotUndo as error:
+        return Refused(str(error))
     except EXPLAINED as error:
         return Failed(str(error))
     except DATABASE_LOST:
@@ -78,7 +92,7 @@ def _do(data_import: DataImport, watch: Watch) -> None:
     match Doing(data_import.doing):
         case Doing.LOOK:
             source_hash = check_unchanged(data_import, watch)
-            options = look(data_import, watch, lambda seen: _keep(data_import, seen=seen))
+            options = look(data_import, watch, partial(_keep_seen, data_import))
             _keep(data_import, options=options.as_json(), source_hash=source_hash)
         case Doing.IMPORT:
             bring_in(data_import, watch)
@@ -86,6 +100,10 @@ def _do(data_import: DataImport, watch: Watch) -> None:
             take_out(data_import, watch)
         case other:
             assert_never(other)
+
+
+def _keep_seen(data_import: DataImport, seen: dict[str, Any]) -> None:
+    _keep(data_import, seen=hiding.seen_without_names(seen, hiding.columns_of_names(data_import.options)))
 
 
 def _keep(data_import: DataImport, **seen: Any) -> None:
@@ -102,12 +120,14 @@ def look_now(data_import: DataImport, on_progress: Callable[[Progress], object])
     return seen, options
 
 
-def _end(data_import: DataImport, outcome: Outcome) -> None:
+def _end(data_import: DataImport, outcome: Outcome | Refused) -> None:
     try:
         match outcome:
             case Finished():
                 if data_import.state == TaskState.RUNNING:  # an undo has ended it together with what it deleted
                     data_import.end(TaskState.FINISHED, phase="")
+            case Refused(reason):
+                _stand_as_before(data_import, reason)
             case Failed(reason):
                 data_import.end(TaskState.FAILED, failure=reason)
             case Cancelled():
@@ -120,3 +140,14 @@ def _end(data_import: DataImport, outcome: Outcome) -> None:
                 assert_never(outcome)
     except StaleState:
         log.warning("Import %s was taken over by another worker; that one goes on.", data_import.pk)
+
+
+def _stand_as_before(data_import: DataImport, reason: str) -> None:
+    """After an undo that was refused: imported, or as far as it had come, and the reason said."""
+    stood = data_import.seen.get(BEFORE_UNDO, {})
+    seen = {key: value for key, value in data_import.seen.items() if key != BEFORE_UNDO}
+    data_import.end(
+        stood.get("state", TaskState.FINISHED),
+        failure=" ".join(filter(None, [f"It was not undone. {reason}", stood.get("failure", "")])),
+        doing=Doing.IMPORT, undone_by=None, phase="", seen=seen, done=stood.get("done", 0), total=stood.get("total", 0),
+    )  # fmt: skip

@@ -59,10 +59,13 @@ def keep_prompts_and_completions(data_import: DataImport, batch: Sequence[Number
 
 
 def import_keys(completions: Sequence[FoundCompletion]) -> Iterator[str]:
-    """What each completion is found by again: writer and text, and for equal ones in a record which of them it is."""
+    """What each completion is found by again: writer and text, and for equal ones in a record which of them it is.
+
+    By the writer's whole name: of two names that differ only late, what is kept to be shown (`_writer`) is the same.
+    """
     seen: Counter[str] = Counter()
     for completion in completions:
-        content = f"{_writer(completion)}\0{completion.text}"
+        content = f"{completion.writer}\0{completion.text}"
         seen[content] += 1
         ordinal = f"\0{seen[content]}" if seen[content] > 1 else ""
         yield hashlib.sha256(f"{content}{ordinal}".encode()).hexdigest()

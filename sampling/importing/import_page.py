@@ -1,8 +1,9 @@
 """What an import's page shows in each state of the import, as context for its templates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
@@ -10,14 +11,14 @@ from django.urls import reverse
 
 from sampling.curation.forms import PostedSteps, steps_context, steps_from, steps_problem
 from sampling.importing import showing
-from sampling.importing.forms import SettingsForm, store_form
+from sampling.importing.forms import MAPPED, SettingsForm, store_form
 from sampling.importing.kinds import KINDS
 from sampling.importing.left_out import listing
 from sampling.importing.options import Options, options_of
 from sampling.importing.showing import Stage
 from sampling.importing.stores import store_options
 from sampling.intake.formats import FORMATS
-from sampling.models import Completion, DataImport, Doing
+from sampling.models import Completion, DataImport, Doing, LeftOut
 
 KEPT = {  # what each kind of import keeps of a record
     "prompts": ("prompts",),
@@ -25,6 +26,8 @@ KEPT = {  # what each kind of import keeps of a record
     "judgments": ("prompts", "completions", "judgments"),
 }
 PROJECTS_SHOWN = 200
+NOT_WHOLE = ("is not whole", "cannot be unpacked", "was not read")  # intake/sources says it so
+ROWS_LOOKED_BACK, BROKEN_SHOWN = 1000, 5
 LOOK, SAVE = "look", "save_filters"  # buttons of the settings; the filters have their own
 
 
@@ -95,13 +98,12 @@ def why_not_undone(row: DataImport) -> str:
 # --- before it comes in -----------------------------------------------------------------------------------------
 
 
-def settings_of(row: DataImport) -> dict[str, Any]:
+def settings_of(row: DataImport, *, by_hand: bool = False) -> dict[str, Any]:
+    """``by_hand``: with the columns to be chosen, whatever format it has."""
     options = options_of(row.options)
-    return _settings(row, _form(row), store_form(row.what, initial=options.store), options.steps) | _would(row)
-
-
-def _form(row: DataImport, data: QueryDict | None = None) -> SettingsForm:
-    return SettingsForm(data, seen=row.seen, options=options_of(row.options), what=row.what)
+    asked = replace(options, format=MAPPED) if by_hand else options
+    form = SettingsForm(seen=row.seen, options=asked, what=row.what)
+    return _settings(row, form, store_form(row.what, initial=options.store), options.steps) | _would(row)
 
 
 def _settings(row: DataImport, form: SettingsForm, to_store: Any, steps: list[dict[str, Any]]) -> dict[str, Any]:
@@ -121,10 +123,24 @@ def _would(row: DataImport) -> dict[str, Any]:
         "would": list(records.items()),
         "would_words": showing.counts(records),
         "may_start": row.what in records,
+        "instead": [] if row.what in records else instead(row),
         "removed_count": sum(step.get("removed", 0) for step in filters),
         "funnel": showing.funnel(filters),
         "looked_at": looked_at(row),
     }
+
+
+def instead(row: DataImport) -> list[dict[str, str]]:
+    """What can be done with a source whose format holds nothing of the kind that was asked for."""
+    found = FORMATS.get(row.seen.get("format", ""))
+    if found is None or found.key == MAPPED or row.what in found.gives:
+        return []
+    most = next((what for what in ("completions", "prompts") if what in found.gives), "")
+    links = [{"words": "Choose the columns by hand", "address": "?columns=by-hand#import-settings"}]
+    if most:
+        query = urlencode({"what": most, "set": row.prompt_set.name})
+        links.append({"words": f"Import it as {most}", "address": f"{reverse('sampling:import_new')}?{query}"})
+    return links
 
 
 @dataclass
@@ -162,7 +178,8 @@ def posted_settings(row: DataImport, post: QueryDict) -> PostedSettings:
     steps = steps_from(post)
     pressed = "" if steps.is_edit else next((button for button in (SAVE, LOOK) if button in post), "")
     name = post.get("filter_set_name", "").strip()
-    return PostedSettings(row, _form(row, post), store_form(row.what, post), steps, pressed, name)
+    form = SettingsForm(post, seen=row.seen, options=options_of(row.options), what=row.what)
+    return PostedSettings(row, form, store_form(row.what, post), steps, pressed, name)
 
 
 def as_json(answers: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,6 +203,12 @@ def outcome(row: DataImport, query: QueryDict) -> dict[str, Any]:
             row, why=query.get("why", ""), reason=query.get("reason", ""), page=query.get("page")
         )
     return found
+
+
+def broke_off(row: DataImport) -> list[dict[str, Any]]:
+    """Where the source ended before its end: that it was brought in so far is not all that there was of it."""
+    last = row.left_out.filter(why=LeftOut.REJECTED).order_by("-line").values("line", "reason")[:ROWS_LOOKED_BACK]
+    return [each for each in last if any(words in each["reason"] for words in NOT_WHOLE)][::-1][:BROKEN_SHOWN]
 
 
 def opened_in(row: DataImport) -> list[dict[str, str]]:
@@ -213,7 +236,7 @@ def onward(row: DataImport) -> list[dict[str, str]]:
                 {"words": "Freeze a snapshot", "address": reverse("annotation:snapshot_new", args=slug)},
                 to_set,
             ]
-        case "completions":
-            return [to_set]
+        case "completions" if not projects().exists():
+            return [{"words": "Make a project", "address": reverse("annotation:project_new")}, to_set]
         case _:
             return [to_set]

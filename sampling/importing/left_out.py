@@ -9,7 +9,7 @@ from django.db.models import Count, F, Func, QuerySet, TextField, Value
 
 from sampling.models import DataImport, LeftOut, LeftOutRow
 
-ROWS_A_PAGE = 50
+ROWS_A_PAGE = 25
 REASONS_SHOWN = 12
 COUNTED_ROWS = 200_000  # reasons are counted over the first so many: a bounded time for any file
 WORDS = {LeftOut.REJECTED: "not usable", LeftOut.FILTERED: "removed by a filter"}

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from sampling.curation.steps import Pipeline, pipeline
 from sampling.importing.options import Options, options_of
@@ -14,10 +14,11 @@ from sampling.importing.watching import Watch, in_units
 from sampling.intake import formats, mapping
 from sampling.intake.sources import SourceRow, open_source
 from sampling.json_lines import shorten
-from sampling.models import DataImport, SourceKind
+from sampling.models import DataImport, Doing, SourceKind
 
 FIRST_ROWS = 50  # by which a format is recognised
 HASH_BYTES = 1 << 22
+HUB_SECONDS = 10.0
 
 
 class NoFormat(CannotImport):
@@ -86,23 +87,64 @@ def recognised(options: Options, first: list[SourceRow]) -> Options:
 
 
 def check_unchanged(data_import: DataImport, watch: Watch) -> str:
-    """The file's SHA-256, or nothing for what is no file; raises CannotImport if another file stands there now.
+    """What tells this source from any other one (a hash, or a hub's revision); raises CannotImport where it is not
+    the one that was looked through, or of which rows are here already.
 
-    A file that was uploaded is ours, and is hashed as it comes.
+    A file that was uploaded is ours: it is hashed as it comes, and never changes.
     """
-    if data_import.source_kind != SourceKind.FILE or data_import.is_uploaded:
+    path = Path(data_import.location)
+    if data_import.is_uploaded:
+        if not path.is_file():
+            raise CannotImport("The uploaded file is no longer kept. Upload it again, as a new import.")
         return data_import.source_hash
-    now = hash_of(Path(data_import.location), watch)
-    if data_import.next_row and data_import.source_hash and now != data_import.source_hash:
+    match SourceKind(data_import.source_kind):
+        case SourceKind.FILE:
+            now = hash_of(path, watch)
+        case SourceKind.DIRECTORY:
+            now = hash_of_directory(path, watch)
+        case SourceKind.HUB:
+            now = _revision_of(data_import.location)
+        case other:
+            assert_never(other)
+    if data_import.doing == Doing.IMPORT and data_import.source_hash and now and now != data_import.source_hash:
+        _refuse_changed(data_import)
+    return now
+
+
+def _refuse_changed(data_import: DataImport) -> None:
+    """Nothing is wrong where it was neither looked through nor begun: then the hash is of a try that read nothing."""
+    if data_import.next_row:
         raise CannotImport(
             f"{data_import.location} has changed since this import began, so it cannot go on after row "
-            f"{data_import.next_row:,}. Put the earlier file back; or undo this import, and import the new file."
+            f"{data_import.next_row:,}. Put the earlier one back; or undo this import, and import the new one."
         )
-    return now
+    if data_import.seen:
+        raise CannotImport(
+            f"{data_import.location} has changed since it was looked through, so nothing of it was brought in. Look "
+            "again, then import it."
+        )
 
 
 def hash_of(path: Path, watch: Watch) -> str:
     digest = hashlib.sha256()
+    _add_file(digest, path, watch)
+    return digest.hexdigest()
+
+
+def hash_of_directory(path: Path, watch: Watch) -> str:
+    """Of all its files, their names and what they hold; hidden ones are no rows, and a card says which are."""
+    if not path.is_dir():
+        raise CannotImport(f"There is no directory {shorten(str(path), 300)}. Correct its path.")
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        inside = file.relative_to(path)
+        if file.is_file() and not any(part.startswith(".") for part in inside.parts):
+            digest.update(b"\0" + str(inside).encode("utf-8", "surrogateescape") + b"\0")
+            _add_file(digest, file, watch)
+    return digest.hexdigest()
+
+
+def _add_file(digest: Any, path: Path, watch: Watch) -> None:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -111,4 +153,13 @@ def hash_of(path: Path, watch: Watch) -> str:
                 watch("hashing the file", done=in_units(file.tell()), total=in_units(size))
     except OSError as error:
         raise CannotImport(f"{path} cannot be read: {error.strerror}.") from None
-    return digest.hexdigest()
+
+
+def _revision_of(dataset_id: str) -> str:
+    """The commit that the hub's dataset is at; empty where the hub does not say: opening it tells why, in words."""
+    from huggingface_hub import HfApi
+
+    try:
+        return HfApi().dataset_info(dataset_id, timeout=HUB_SECONDS).sha or ""
+    except Exception:
+        return ""

@@ -291,7 +291,7 @@ def standing(row: DataImport) -> Standing:
 
 def may_be_changed(row: DataImport) -> bool:
     """Whether it can still be read in another way: nothing of it is here, and no worker has it."""
-    return row.is_over and (row.doing == Doing.LOOK or row.undone_at is not None)
+    return row.is_over and not has_stored(row)
 
 
 def counts(found: Mapping[str, int]) -> str:

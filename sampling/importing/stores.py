@@ -58,8 +58,13 @@ class Store(Protocol):
     def store(self, batch: Sequence[Numbered]) -> Stored:
         """Keep a batch, inside the caller's transaction. What is there already is known, and not added again."""
 
+    # A store that keeps people by pseudonyms has also ``stand_in(name) -> str``: what stands for a name in rows that
+    # are left out, so that the same row imported again is the same person's (bringing_in.keep_left_out).
+
     def undo(self, go_on: Callable[[str], object]) -> None:
         """Delete all that this import added, inside the caller's transaction. ``go_on`` is told each phase.
+
+        What rows of other imports refer to is handed over to one of these (handing_over.py).
 
         Raises CannotUndo.
         """

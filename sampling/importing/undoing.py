@@ -1,4 +1,5 @@
-"""Takes an import out again: whole, or not at all where something was made of what it brought.
+"""Takes an import out again: whole, or not at all where something was made of what it brought. What another import
+needs too becomes that one's (handing_over.py); the words of the source go with it, as far as they are kept here.
 
 What refers to its rows is found by the models' reverse relations, so no app above needs to be known here. The last
 word has the database: a reference that is made at the same moment ends one of the two transactions, never neither.
@@ -11,13 +12,16 @@ from django.db import IntegrityError, connection, models, router, transaction
 from django.db.models import Count
 from django.utils import timezone
 
+from sampling.importing.handing_over import hand_over
+from sampling.importing.hiding import seen_without_rows
 from sampling.importing.stores import CannotUndo, store_class
 from sampling.importing.watching import Watch
 from sampling.long_tasks import TaskState
-from sampling.models import Completion, DataImport, Prompt, PromptSet, SamplingRun
+from sampling.models import Completion, DataImport, LeftOutRow, Prompt, PromptSet, SamplingRun
 
 GoOn = Callable[[str], object]
 NAMED = 5  # users of the rows that a refusal names; of more it says how many
+BEFORE_UNDO = "before_undo"  # the key of DataImport.seen for how it stood when it was to be undone
 OWNERS = ("project", "run", "data_import", "prompt_set")  # by what a row that stands in the way is known to people
 
 
@@ -32,7 +36,11 @@ def take_out(data_import: DataImport, watch: Watch) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # now, for at the commit nobody could say what it is
             watch("done")
-            data_import.end(TaskState.FINISHED, undone_at=timezone.now(), phase="")
+            left_out = LeftOutRow.objects.filter(data_import=data_import)
+            left_out._raw_delete(left_out.db)
+            seen = seen_without_rows(data_import.seen)
+            seen.pop(BEFORE_UNDO, None)
+            data_import.end(TaskState.FINISHED, undone_at=timezone.now(), phase="", seen=seen)
     except IntegrityError as error:
         raise CannotUndo(
             "Something began to use what this import brought while it was taken out, so nothing was: "
@@ -43,6 +51,7 @@ def take_out(data_import: DataImport, watch: Watch) -> None:
 def take_out_prompts(data_import: DataImport, go_on: GoOn) -> None:
     """Delete the import's prompts, inside the caller's transaction. Raises CannotUndo where they are used."""
     go_on("looking for what uses its prompts")
+    hand_over(Prompt, data_import)
     _refuse_while_sampling(data_import)
     _refuse_if_used(Prompt, data_import)
     go_on("taking out its prompts")
@@ -52,6 +61,7 @@ def take_out_prompts(data_import: DataImport, go_on: GoOn) -> None:
 def take_out_completions(data_import: DataImport, go_on: GoOn) -> None:
     """Delete the import's completions, inside the caller's transaction. Raises CannotUndo where they are used."""
     go_on("looking for what uses its completions")
+    hand_over(Completion, data_import)
     _refuse_if_used(Completion, data_import)
     go_on("taking out its completions")
     _delete(Completion.objects.filter(data_import=data_import))

@@ -122,7 +122,7 @@ def data_import(request: HttpRequest, pk: int) -> HttpResponse:
     if request.htmx:
         return render(request, "sampling/_import_progress.html", context)
     if showing.may_be_changed(row):
-        context |= import_page.settings_of(row)
+        context |= import_page.settings_of(row, by_hand="columns" in request.GET)
     context |= import_page.outcome(row, request.GET)
     return render(request, "sampling/import.html", context)
 

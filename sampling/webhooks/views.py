@@ -39,6 +39,10 @@ class ChangeWebhookForm(WebhookForm):
         label="Switched on", required=False, help_text="Switched off, it is told of nothing; what waits stays waiting."
     )
 
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        del self.fields["url"].widget.attrs["autofocus"]  # the page begins with the deliveries, above the form
+
 
 @require_GET
 @staff_required

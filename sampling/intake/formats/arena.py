@@ -65,7 +65,7 @@ def reads(row: Row) -> Iterator[Record]:
 
 
 def _exchange(row: Row, name: str) -> tuple[tuple[Message, ...], str]:
-    turns = conversations.conversation(row.get(name), name)
+    turns = conversations.conversation(row.get(name), name, may_end_empty=True)
     if not absent(row.get("turn")):
         judged = int(number(row["turn"], "turn"))
         if judged < 1:

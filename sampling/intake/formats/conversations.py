@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sampling.intake.formats.values import scalar_as_text
 from sampling.intake.records import Message
 from sampling.json_lines import Unusable, check_storable, kind, shorten, text
 
@@ -17,8 +18,11 @@ _TRANSCRIPT = re.compile(r"\n\n(Human|Assistant):")
 _FIRST_SPEAKER = re.compile(r"\A\s*(Human|Assistant):")
 
 
-def conversation(value: Any, name: str) -> list[Message]:
-    """Turns under our roles; only the first may be the system's, and an empty one is left out. Raises Unusable."""
+def conversation(value: Any, name: str, *, may_end_empty: bool = False) -> list[Message]:
+    """Turns under our roles; only the first may be the system's, and an empty one is left out. Raises Unusable.
+
+    ``may_end_empty``: the last one may be an assistant's that said nothing.
+    """
     if not isinstance(value, list) or not value:
         raise Unusable(f'"{name}" is {kind(value)}; it must be a list of {{"role", "content"}} that is not empty.')
     turns = [_turn(turn, f"{name}[{position}]") for position, turn in enumerate(value)]
@@ -27,7 +31,8 @@ def conversation(value: Any, name: str) -> list[Message]:
     for position, turn in enumerate(turns):
         if turn["role"] == "system" and position > 0:
             raise Unusable(f'"{name}[{position}]" is a system message; only the first message may be one.')
-        if not turn["content"].strip():
+        says_nothing = may_end_empty and position + 1 == len(turns) and turn["role"] == "assistant"
+        if not turn["content"].strip() and not says_nothing:
             raise Unusable(f'"{name}" has an empty message of the {turn["role"]}. Leave the message or the row out.')
     return turns
 
@@ -89,19 +94,26 @@ def answerable(turns: list[Message], name: str) -> tuple[Message, ...]:
 
 
 def completion(value: Any, name: str) -> str:
-    """What was answered: a text, one message of the assistant, or a list of one."""
+    """What was answered: a text, one message of the assistant, or a list of one. As `answer`, it may be empty."""
     if isinstance(value, dict):
         value = [value]
     if not isinstance(value, list):
         return answer(value, name)
     if len(value) != 1:
         raise Unusable(f'"{name}" has {len(value)} messages; a completion is one, of the assistant.')
-    return answer_of(conversation(value, name), name)
+    return answer_of(conversation(value, name, may_end_empty=True), name)
 
 
 def answer(value: Any, name: str) -> str:
+    """One text; a number or a truth value is read as JSON writes it.
+
+    It may be empty: that is what a model said, and somebody judged it. `preferences.record` refuses one that stands
+    alone.
+    """
+    value = scalar_as_text(value)
     if isinstance(value, str) and not value.strip():
-        raise Unusable(f'"{name}" is empty. Leave the row out, or write what was answered.')
+        check_storable(value, name)
+        return value
     return text(value, name)
 
 
@@ -115,7 +127,7 @@ def answer_of(turns: list[Message], name: str) -> str:
 
 def exchange(value: Any, name: str, *, system: Any = None) -> tuple[tuple[Message, ...], str]:
     """(prompt, completion) of a whole conversation, of which the assistant's last turn is the completion."""
-    turns = with_system(conversation(value, name), system)
+    turns = with_system(conversation(value, name, may_end_empty=True), system)
     last = answer_of(turns, name)
     return answerable(turns[:-1], name), last
 
@@ -124,20 +136,22 @@ def is_transcript(value: Any) -> bool:
     return isinstance(value, str) and bool(_FIRST_SPEAKER.match(value))
 
 
-def transcript(value: str, name: str) -> list[Message]:
-    r"""Turns of "\n\nHuman: ...\n\nAssistant: ..."; an empty last one of the assistant is what is to be answered."""
+def transcript(value: str, name: str, *, may_end_empty: bool = False) -> list[Message]:
+    r"""Turns of "\n\nHuman: ...\n\nAssistant: ..."; an empty last one of the assistant is what is to be answered.
+
+    ``may_end_empty``: that one is the answer of an assistant that said nothing.
+    """
     check_storable(value, name)
     pieces = _TRANSCRIPT.split("\n\n" + value.lstrip())
     turns = [
         {"role": "user" if speaker == "Human" else "assistant", "content": said.strip()}
         for speaker, said in zip(pieces[1::2], pieces[2::2], strict=True)
     ]
-    if turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"]:
-        turns.pop()
+    end = [turns.pop()] if turns and turns[-1]["role"] == "assistant" and not turns[-1]["content"] else []
     for turn in turns:
         if not turn["content"]:
             raise Unusable(f'"{name}" has an empty turn of the {turn["role"]}. Leave the row out.')
-    return turns
+    return turns + end if may_end_empty else turns
 
 
 def instruction(row: Mapping[str, Any], name: str = "instruction") -> str:

@@ -12,7 +12,7 @@ from sampling.intake.formats.format import COMPLETIONS, JUDGMENTS, PROMPTS, Form
 from sampling.intake.formats.preferences import FIRST, metadata_of, record, split_of
 from sampling.intake.formats.values import PROMPT_FIELDS, kept
 from sampling.intake.records import FoundCompletion, FoundJudgment, JudgedBy, Record
-from sampling.json_lines import Unusable, text
+from sampling.json_lines import Unusable
 
 
 def is_row_of_transcripts(row: Row) -> bool:
@@ -23,12 +23,14 @@ def is_row_of_transcripts(row: Row) -> bool:
 
 
 def reads(row: Row) -> Iterator[Record]:
-    chosen, rejected = text(row.get("chosen"), "chosen"), text(row.get("rejected"), "rejected")
+    chosen, rejected = (answer(row.get(side), side) for side in ("chosen", "rejected"))
     if is_transcript(row.get("prompt")):
         messages = answerable(transcript(row["prompt"], "prompt"), "prompt")
-        good, bad = answer(chosen, "chosen").strip(), answer(rejected, "rejected").strip()
+        good, bad = chosen.strip(), rejected.strip()
     else:
-        messages, good, bad = _parted(transcript(chosen, "chosen"), transcript(rejected, "rejected"))
+        messages, good, bad = _parted(
+            transcript(chosen, "chosen", may_end_empty=True), transcript(rejected, "rejected", may_end_empty=True)
+        )
     judgment = FoundJudgment(
         FIRST,
         by=JudgedBy.PERSON,

@@ -2,7 +2,8 @@
 
 What is asked ("prompt" or "messages", "system"), the answers ("completion"; "completion_a" and "completion_b";
 "chosen" and "rejected"; or "completions", each a text or {"text", "model"}) and their writers, and what was said of the
-answers. A judgment is said in one of these ways, for each of which a list means several annotators' judgments:
+answers; of several answers one may be empty. A judgment is said in one of these ways, for each of which a list means
+several annotators' judgments:
 
 - preference: by words, of two answers. a, b; 1, 2; left, right; first, second; model_a, response_2 and the like; a
   writer's name; "tie", "equal", "same", "both", "draw" or 0 for a tie; "tie (bothbad)", "both bad" or "neither" for a
@@ -132,11 +133,21 @@ def _completions(row: Row) -> tuple[list[FoundCompletion], list[int]]:
     listed = row["completions"]
     if not isinstance(listed, list):
         raise Unusable(f'"completions" is {kind(listed)}; it must be a list of answers, or several columns.')
-    places = [at for at, item in enumerate(listed) if not absent(item)]
+    places = [at for at, item in enumerate(listed) if not absent(item) or (item == "" and _is_judged(row, listed, at))]
     writers = _writers(row, len(listed))
     found = [completion_in(listed[at], f"completions[{at}]") for at in places]
     named = [replace(one, writer=one.writer or writers[at]) for at, one in zip(places, found, strict=True)]
     return named, places
+
+
+def _is_judged(row: Row, listed: list[Any], at: int) -> bool:
+    """Whether an empty answer was compared; else it is how a table writes that this row has fewer answers."""
+    for name in ("ranks", "scores"):
+        said = row.get(name)
+        lists = said if isinstance(said, list) and any(isinstance(one, list) for one in said) else [said]
+        if any(isinstance(one, list) and at < len(one) and not absent(one[at]) for one in lists):
+            return True
+    return len(listed) == 2 and any(not absent(row.get(name)) for name in SAYS_WHICH[:3])
 
 
 def _writers(row: Row, count: int) -> list[str]:

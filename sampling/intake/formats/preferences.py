@@ -32,6 +32,8 @@ def record(
 ) -> Record:
     """A record whose judgments make sense. Raises Unusable."""
     completions, judgments = tuple(completions), tuple(judgments)
+    if len(completions) == 1 and not completions[0].text.strip():
+        raise Unusable("The row's only completion is empty. Leave the row out, or write what was answered.")
     texts = [completion.text for completion in completions]
     if judgments and len(set(texts)) < len(texts):
         if len(set(texts)) == 1:

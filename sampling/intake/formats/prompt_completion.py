@@ -52,7 +52,7 @@ def _several(value: Any) -> list[FoundCompletion]:
 
 
 def completion_in(item: Any, name: str) -> FoundCompletion:
-    """One of a list of completions: a text, a message, or an object with the text and who wrote it."""
+    """One of a list of completions: a text, a message, or an object with the text and who wrote it. It may be empty."""
     if not isinstance(item, dict) or "role" in item:
         return FoundCompletion(conversations.completion(item, name))
     fields = ("text", "completion", "response", "content")

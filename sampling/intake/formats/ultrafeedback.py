@@ -44,7 +44,8 @@ def _completion(item: Row, name: str) -> FoundCompletion:
     told = kept(item, only=("overall_score", "fine-grained_score", "principle", "custom_system_prompt"))
     if ratings := _ratings(item, name):
         told["ratings"] = ratings
-    return FoundCompletion(answer(item.get("response"), f"{name}.response"), name_of(item.get("model"), name), told)
+    written = answer(item.get("response"), f"{name}.response")
+    return FoundCompletion(written, name_of(item.get("model"), name), told)
 
 
 def _ratings(item: Row, name: str) -> dict[str, float]:

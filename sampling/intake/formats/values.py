@@ -72,6 +72,22 @@ def whole(value: Any, name: str, among: Iterable[int]) -> int:
     return int(found)
 
 
+def scalar_as_text(value: Any) -> Any:
+    """A number or a truth value as JSON writes it: tables, and models that were asked yes or no, have these as answers.
+
+    All else stays as it is, also numbers that are none or are beyond use.
+    """
+    match value:
+        case bool():
+            return json.dumps(value)
+        case int() if abs(value) <= LARGEST:
+            return json.dumps(value)
+        case float() if math.isfinite(value):
+            return json.dumps(value)
+        case _:
+            return value
+
+
 def optional_number(value: Any, name: str) -> float | None:
     return None if absent(value) else number(value, name)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from sampling.intake.sources.arrow_rows import rows_of_batch
 from sampling.intake.sources.recognising import KINDS, SUFFIXES, open_file
-from sampling.intake.sources.rows import Source, SourceRow, SourceUnusable, bad_row
+from sampling.intake.sources.rows import Source, SourceRow, SourceUnusable, bad_row, breaks_off
 from sampling.json_lines import shorten
 
 SAVED_BATCH = 256
+PARTS_TOLD = 3  # of files that break off
 SPLIT_WORDS = {
     "train": {"train", "training"},
     "validation": {"validation", "valid", "val", "dev"},
@@ -145,10 +146,17 @@ class Chain(Source):
 
     def rows(self, start: int = 0) -> Iterator[SourceRow]:
         self._read = before = 0
+        broken: list[str] = []
+        self.broke_off = ""
         for name, source in self.parts:
             self._now = source
             yield from self._numbered(name, source, before, max(start - before, 0))
             before += source.passed
+            self.unwraps |= source.unwraps
+            if source.broke_off:
+                broken.append(f"{name}: {source.broke_off}")
+                more = len(broken) - PARTS_TOLD
+                self.broke_off = " ".join(broken[:PARTS_TOLD]) + (f" So do {more:,} more files." if more > 0 else "")
             self._now, self._read = None, self._read + (source.size or 0)
         self.passed = before
 
@@ -161,6 +169,7 @@ class Chain(Source):
                 yield replace(row, line=before + row.line, problem=problem)
         except SourceUnusable as unusable:
             source.passed = line + 1
+            source.broke_off = breaks_off(line, str(unusable))
             yield bad_row(before + line + 1, f"{name}: {unusable}")
 
 

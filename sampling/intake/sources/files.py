@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sampling.intake.sources.rows import Source, SourceRow, SourceUnusable, bad_row
+from sampling.intake.sources.left_out import is_left_out, unwrapped
+from sampling.intake.sources.rows import Source, SourceRow, SourceUnusable, bad_row, breaks_off
 from sampling.intake.sources.streams import PIECE, SourceStream
 
 
@@ -26,9 +27,13 @@ class FileSource(Source):
         except OSError as error:
             raise SourceUnusable(f"{self.path.name} cannot be opened: {error.strerror}. Is it still there?") from None
         self._stream = stream
+        self.broke_off = ""
         with stream:
             for row in self._rows(stream, io.BufferedReader(stream, PIECE), start):
                 stream.row_began()
+                if is_left_out(row):
+                    self.unwraps = True
+                    row = unwrapped(row)
                 yield row
 
     def _rows(self, stream: SourceStream, file: io.BufferedReader, start: int) -> Iterator[SourceRow]:
@@ -38,5 +43,7 @@ class FileSource(Source):
     def _ends(self, stream: SourceStream, last: int, start: int, content: str = "") -> Iterator[SourceRow]:
         """After row ``last``: one more row that says why there are no more, if the file ended before its end."""
         self.passed = last + bool(stream.problem)
+        if stream.problem:
+            self.broke_off = breaks_off(last, stream.problem)
         if stream.problem and last >= start:
             yield bad_row(last + 1, stream.problem, content)

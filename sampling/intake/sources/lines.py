@@ -1,8 +1,8 @@
 """JSON Lines: one object a line."""
 
 from sampling.intake.sources.files import FileSource
-from sampling.intake.sources.rows import ROW_CHARACTERS, bad_row, row_of_json
-from sampling.json_lines import bounded_lines
+from sampling.intake.sources.rows import ROW_CHARACTERS, bad_row, ends_cut, row_of_json
+from sampling.json_lines import NOT_JSON, bounded_lines
 
 
 class JsonLines(FileSource):
@@ -26,6 +26,13 @@ class JsonLines(FileSource):
                 yield from self._ends(stream, number - 1, start, row.content)
                 return
             last = number
+            if row.row is None and _is_begun(raw, row.problem) and not stream.ended_a_line and not file.peek(1):
+                self.broke_off = ends_cut(number)
             if number > start:
                 yield row
         yield from self._ends(stream, last, start)
+
+
+def _is_begun(raw: bytes, problem: str) -> bool:
+    """Whether a line that is no row is the beginning of one."""
+    return raw.lstrip()[:1] == b"{" and (problem.startswith(NOT_JSON) or not raw.rstrip().endswith(b"}"))

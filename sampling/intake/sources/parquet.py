@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sampling.intake.sources.arrow_rows import rows_of_batch
-from sampling.intake.sources.rows import Source, SourceRow, SourceUnusable, bad_row
+from sampling.intake.sources.rows import Source, SourceRow, SourceUnusable, bad_row, breaks_off
 from sampling.intake.sources.streams import GZIP
 
 BATCH_ROWS = 256
@@ -32,7 +32,7 @@ class Parquet(Source):
         return None if self.size is None else int(self.size * self._done)
 
     def rows(self, start: int = 0) -> Iterator[SourceRow]:
-        self._done = 0.0
+        self._done, self.broke_off = 0.0, ""
         with self._open() as file:
             parquet = _parquet_file(file, self.path.name)
             yield from self._rows(parquet, start)
@@ -52,8 +52,10 @@ class Parquet(Source):
                     self._done = line / max(total, 1)
             except Exception as error:  # pyarrow raises of many kinds where a page is damaged
                 self.passed = line + 1
+                problem = f"The file is damaged behind this row ({_shown(error)}). Copy it again."
+                self.broke_off = breaks_off(line, problem)
                 if line >= start:
-                    yield bad_row(line + 1, f"The file is damaged behind this row ({_shown(error)}). Copy it again.")
+                    yield bad_row(line + 1, problem)
                 return
         self.passed = line
 

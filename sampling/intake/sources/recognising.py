@@ -77,10 +77,21 @@ def _check_readable(head: bytes, name: str) -> None:
     for magic, what in PACKED.items():
         if head.startswith(magic):
             raise SourceUnusable(f"{shorten(name, 300)} is {what}, then give {KINDS}.")
-    if head.startswith(WIDE) or b"\0" in head[:4]:
+    if b"\0" in head[:4] and not _is_wide(head):
+        raise SourceUnusable(
+            f"{shorten(name, 300)} is no text: it begins with bytes of zero or other bytes that no letter has. Is it a "
+            f"copy that failed, or another kind of file? Give {KINDS}."
+        )
+    if b"\0" in head[:4] or head.startswith(WIDE):
         raise SourceUnusable(
             f"{shorten(name, 300)} is UTF-16 or UTF-32. Save it as UTF-8 (for example: iconv -f UTF-16 -t UTF-8 FILE)."
         )
+
+
+def _is_wide(head: bytes) -> bool:
+    """Whether zeros stand between letters, as in UTF-16 and UTF-32; in a file of zeros they are all there is."""
+    letters = head[:4].replace(b"\0", b"")
+    return head.startswith(WIDE) or (bool(letters) and letters.isascii() and letters.decode().strip().isprintable())
 
 
 def _of_objects(path: Path, text: bytes, name: str) -> FileSource:

@@ -44,6 +44,8 @@ class Source:
     subset: str = ""
     columns_hint: list[str] = field(default_factory=list)  # where they are known before any row is read
     passed: int = 0  # rows that the newest iteration has gone through, once it has ended
+    broke_off: str = ""  # where the newest iteration ended before the source's end: after which row, why, the remedy
+    unwraps: bool = False  # whether rows were what an import left out, and are read as what they were before
 
     @property
     def position(self) -> int | None:
@@ -84,6 +86,15 @@ def row_of(line: int, row: dict[str, Any]) -> SourceRow:
     except Unusable as unusable:
         return SourceRow(line, None, str(unusable), content)
     return SourceRow(line, row, "", content)
+
+
+def breaks_off(last: int, why: str) -> str:
+    return f"The source breaks off after row {last:,}: whatever stands behind it is not read. {why}"
+
+
+def ends_cut(line: int) -> str:
+    """Of a file whose last row, ``line``, is no row and has no line end: such is a copy that was cut short."""
+    return breaks_off(line - 1, f"Row {line:,} ends in the middle: the file is not whole. Copy or upload it again.")
 
 
 def bad_row(line: int, problem: str, content: str = "") -> SourceRow:

@@ -3,18 +3,28 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sampling.intake.sources.files import FileSource
-from sampling.intake.sources.rows import ROW_BYTES, ROW_CHARACTERS, SourceRow, SourceUnusable, bad_row, row_of
+from sampling.intake.sources.rows import (
+    ROW_BYTES,
+    ROW_CHARACTERS,
+    SourceRow,
+    SourceUnusable,
+    bad_row,
+    ends_cut,
+    row_of,
+)
 from sampling.json_lines import BOM, shorten
 
 DELIMITERS = {",": "CSV", "\t": "TSV", ";": "CSV (;)", "|": "CSV (|)"}
 SNIFFED_ROWS = 50
 AGREEING = 0.9  # share of the first rows that must have as many values as the header has
 HEADER_CHARACTERS = 200  # of one column's name; prose with commas has longer "names"
+MOST_COLUMNS = 2000  # each row costs something for each of them, and a page shows a few dozen
 csv.field_size_limit(ROW_CHARACTERS)  # for the whole process; its default is shorter than many a conversation
 
 
@@ -78,7 +88,10 @@ class Separated(FileSource):
             if number <= start:
                 stream.row_began()
                 continue
-            yield self._row(number, names, cells, problem, lines)
+            row = self._row(number, names, cells, problem, lines)
+            if lines.is_at_end and (problem or len(cells) < len(names)):
+                self.broke_off = ends_cut(number)
+            yield row
         if names is None:
             raise SourceUnusable(stream.problem or "The table has no header. Name the columns in its first line.")
         yield from self._ends(stream, number, start)
@@ -102,6 +115,10 @@ class Separated(FileSource):
     def _header(self, cells: list[str], problem: str) -> list[str]:
         if problem:
             raise SourceUnusable(f"The header cannot be read. {problem}")
+        if len(cells) > MOST_COLUMNS:
+            raise SourceUnusable(
+                f"The header names {len(cells):,} columns; at most {MOST_COLUMNS:,} are read. Leave some of them out."
+            )
         return unique_names(cells)
 
     def _row(self, number: int, names: list[str], cells: list[str], problem: str, lines: "Lines") -> SourceRow:
@@ -170,15 +187,15 @@ class Lines:
 
 def unique_names(cells: list[str]) -> list[str]:
     """Names for all columns: an empty one gets a number, and so does a second one of the same name."""
-    names: list[str] = []
+    names: dict[str, None] = {}  # in their order
+    copies: Counter[str] = Counter()
     for number, cell in enumerate(cells, start=1):
         name = wanted = shorten(cell.strip() or f"column {number}", HEADER_CHARACTERS)
-        copy = 1
         while name in names:
-            copy += 1
-            name = f"{wanted} {copy}"
-        names.append(name)
-    return names
+            copies[wanted] += 1  # counted on, so that a thousand of one name are no million comparisons
+            name = f"{wanted} {copies[wanted] + 1}"
+        names[name] = None
+    return list(names)
 
 
 def value_of(cell: str) -> Any:

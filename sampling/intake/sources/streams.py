@@ -24,6 +24,7 @@ class SourceStream(io.RawIOBase):
         super().__init__()
         self.problem = ""
         self.position = 0  # bytes of the file itself
+        self.ended_a_line = True  # whether the last byte that was read is a line's end
         self._since_row = 0
         self._file = path.open("rb", buffering=0)
         self.is_gzip = self._file.read(2) == GZIP
@@ -51,6 +52,7 @@ class SourceStream(io.RawIOBase):
             )
             return 0
         self._is_at_end = not piece
+        self.ended_a_line = piece.endswith(b"\n") if piece else self.ended_a_line
         buffer[: len(piece)] = piece
         return len(piece)
 

@@ -77,6 +77,12 @@ def test_a_contradiction_of_one_annotator_is_rejected_and_the_rest_is_kept(progr
     assert [each["status"] for each in answer.said["results"]] == ["created", "rejected", "created"]
 
 
+def test_a_row_that_is_only_a_prompt_does_not_make_prompts_of_the_others(program, project, settings, tmp_path):
+    settings.VAR_DIR = tmp_path
+    said = program.post(f"{JUDGMENTS}bulk/", asked(project, [{"prompt": "Why?"}, row()])).said
+    assert [result["status"] for result in said["results"]] == ["rejected", "created"]
+
+
 def test_only_staff_bring_judgments_in_and_only_in_a_format_that_is_known(program, managers, project):
     assert managers.post(f"{JUDGMENTS}bulk/", asked(project, [row()])).status_code == 403
     refused = program.post(f"{JUDGMENTS}bulk/", asked(project, [{"a": 1}]))

@@ -17,6 +17,9 @@ from sampling.actions import create_sampling_run
 from sampling.curation import actions as curation
 from sampling.curation.filters import FILTERS
 from sampling.long_tasks import TaskState
+from sampling.models import ApiToken, Delivery, Event, Scope
+from sampling.rest.tokens import create_token, revoke_token
+from sampling.webhooks import actions as webhooks
 from tests.annotation.browser.pages import PHONE, assert_accessible
 from tests.annotation.judged import known, make_user
 from tests.sampling.importing.seen import imports_of_each_stage
@@ -36,7 +39,7 @@ NO_PAGES = {
     "annotation:project_try", "annotation:quality_status", "sampling:api_client",
     "sampling:import_rejects", "sampling:import_settings",
     "annotation:snapshot_download", "annotation:snapshot_export_file", "annotation:snapshot_exports", "annotation:text",
-    "training:estimate", "training-api:index", "training-api:round", "training-api:rounds",
+    "training:estimate",
     "training:dropped_file", "training:lineage_json", "training:lineage_judgments_file", "training:model_card",
 }  # fmt: skip
 POSTED = {
@@ -49,14 +52,15 @@ POSTED = {
     "annotation:submit", "logout", "sampling:import_cancel", "sampling:import_retry", "sampling:import_start",
     "sampling:curation_cancel", "sampling:curation_keep", "sampling:curation_retry",
     "sampling:sampling_run_cancel", "sampling:sampling_run_retry",
-    "training-api:check", "training-api:round_cancel", "training-api:round_retry",
+    "sampling:api_token_revoke", "sampling:delivery_again", "sampling:webhook_ping",
     "training:blind_test_open", "training:round_retry",
 }  # fmt: skip
 PLAIN = [
     "annotation:home", "annotation:project_new", "sampling:prompt_sets", "sampling:models",
     "sampling:filter_sets", "sampling:filter_set_new",
     "sampling:data_imports", "sampling:import_new", "sampling:register_model", "sampling:sampling_runs",
-    "sampling:sampling_run_new", "training:rounds",
+    "sampling:sampling_run_new", "sampling:api_tokens", "sampling:api_token_new", "sampling:webhooks",
+    "sampling:webhook_new", "training:rounds",
     "training:round_new", "training:demonstration_sets",
 ]  # fmt: skip
 OF_A_PROJECT = [
@@ -67,6 +71,8 @@ OF_A_COMPARISON = ["comparison", "comparison_withdraw", "known_answer"]
 OF_A_MEMBER = ["member", "member_remove"]
 OF_AN_ANNOTATOR = ["annotate", "answers", "guidelines"]
 OF_AN_ASSIGNMENT = ["assignment", "diff"]
+# Django's admin; and the API, which answers programs, with a page of Swagger UI for people: tests/**/api, tests/**/rest.
+NOT_OURS = ("admin/", "api/")
 STAGES_LOOKED_AT = ("check", "reward_model", "rejection_sampling", "dpo", "evaluate", "harness")
 OTHERS = {
     "annotation:annotator", "annotation:back_to_work", "annotation:feedback", "annotation:invitation_revoke",
@@ -74,7 +80,8 @@ OTHERS = {
     "annotation:withdraw_work",
     "sampling:model_version", "sampling:data_import",
     "sampling:curation", "sampling:curation_new", "sampling:filter_set", "sampling:filter_set_delete",
-    "sampling:import_undo", "sampling:prompt_set", "sampling:sampling_run", "training:answers", "training:blind_tests",
+    "sampling:import_undo", "sampling:prompt_set", "sampling:sampling_run", "sampling:webhook",
+    "sampling:webhook_delete", "training:answers", "training:blind_tests",
     "training:check_dropped", "training:demonstration_set", "training:dropped", "training:learned_from",
     "training:lineage", "training:lineage_judgments", "training:round", "training:round_cancel", "training:round_log",
     "training:round_overrule", "training:rounds_compared",
@@ -85,7 +92,7 @@ def names(resolver, prefix=""):
     for pattern in resolver.url_patterns:
         if isinstance(pattern, URLPattern):
             yield f"{prefix}{pattern.name}"
-        elif pattern.namespace != "admin":
+        elif str(pattern.pattern) not in NOT_OURS:
             yield from names(pattern, f"{pattern.namespace}:" if pattern.namespace else prefix)
 
 
@@ -198,6 +205,20 @@ def curated(prompt_set):
     return [saved.get_absolute_url(), delete, change, looked.get_absolute_url(), failed.get_absolute_url()]
 
 
+def tokens_and_webhooks(alice):
+    """Each kind of token in the list; the pages of a webhook with each kind of delivery."""
+    create_token(user=alice, name="a rather long name of a notebook on somebody's laptop", scopes=Scope.values)
+    revoke_token(token=create_token(user=alice, name="revoked", scopes=[Scope.READ])[0])
+    old, _ = create_token(user=alice, name="old", scopes=[Scope.READ])
+    ApiToken.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    url = f"https://example.org/{'long' * 20}"
+    webhook = webhooks.create_webhook(url=url, events=[event.value for event in webhooks.subscribable()])
+    came_of_it = {"state": "failed", "attempts": 9, "last_status": 500, "last_error": f"<b>{'Fault' * 30}"}
+    for each in ({}, came_of_it, {"state": "delivered", "attempts": 1, "last_status": 200}):
+        Delivery.objects.create(webhook=webhook, event=Event.COMPARISON_COMPLETED, payload={}, **each)
+    return [webhook.get_absolute_url(), reverse("sampling:webhook_delete", args=[webhook.pk])]
+
+
 def addresses(project, alice, bob, tmp_path):
     """By who looks at them; and those for whom nobody is signed in."""
 
@@ -240,6 +261,7 @@ def addresses(project, alice, bob, tmp_path):
         *(each.get_absolute_url() for each in imports),
         *(of("sampling:import_undo", each.pk) for each in imports),
         of("sampling:prompt_set", prompt_set.pk),
+        *tokens_and_webhooks(alice),
         *curated(prompt_set),
         of("sampling:sampling_run", run.pk),
         of("training:round", trained.pk),

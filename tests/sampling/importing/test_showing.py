@@ -42,8 +42,9 @@ def test_it_can_be_read_in_another_way_while_nothing_of_it_is_here():
     assert showing.may_be_changed(row(doing="look", state="failed"))
     assert showing.may_be_changed(row(doing="undo", state="finished", undone_at=timezone.now()))
     assert not showing.may_be_changed(row(doing="look", state="running"))
-    assert not showing.may_be_changed(row(doing="import", state="finished"))
-    assert not showing.may_be_changed(row(doing="undo", state="failed"))
+    assert showing.may_be_changed(row(doing="import", state="finished"))  # which brought nothing
+    assert not showing.may_be_changed(row(doing="import", state="finished", prompts_added=4))
+    assert not showing.may_be_changed(row(doing="undo", state="failed", prompts_added=4))
 
 
 # --- how fast -----------------------------------------------------------------------------------------------

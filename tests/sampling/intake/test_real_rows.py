@@ -42,16 +42,18 @@ def places(judgment) -> str:
     return "tie" if len(judgment.groups) == 1 else str(judgment.groups[0][0] + 1)
 
 
-def _is_text(value) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
 def test_pandalm_has_three_annotators_of_each_pair():
     path = path_of("pandalm-testset", "data", "testset-v1.json")
-    raw = json.loads(path.read_text())  # NaN stands in it for empty answers
-    whole = [row for row in raw if _is_text(row["response1"]) and _is_text(row["response2"])]
+    raw = json.loads(path.read_text())
+    whole = [row for row in raw if row["instruction"].strip()]  # one has none
     records, reasons = imported(path)
-    assert len(records) == len(whole)
+    assert len(records) == len(whole) == 998
+    answers = [
+        row[name] if isinstance(row[name], str) else "true" for row in whole for name in ("response1", "response2")
+    ]
+    assert [completion.text for record in records for completion in record.completions] == answers
+    assert answers.count("") == 54
+    assert answers.count("true") == 6
     assert sum(reasons.values()) == len(raw) - len(whole)
     words = {0: "tie", 1: "1", 2: "2"}
     for name in ("annotator1", "annotator2", "annotator3"):

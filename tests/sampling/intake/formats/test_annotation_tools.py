@@ -96,7 +96,7 @@ def test_a_ranker_with_one_list_is_a_ranking_and_one_with_buckets_is_told():
         (task(annotation(picked("both"))), "must be left or right"),
         (task(annotation(picked("left")), prompt="a", one="b", other="c"), "Name them answer1 and answer2"),
         (task(annotation(picked("left")), answer1="b", answer2="c"), "no prompt"),
-        (task(annotation(picked("left")), prompt="a", answer1="b", answer2=""), '"answer2" is empty'),
+        (task(annotation(picked("left")), prompt="a", answer1="b", answer2=["c"]), '"answer2" is a list'),
         ({"data": {"prompt": "a"}, "annotations": "none"}, "Export from Label Studio as JSON"),
     ],
 )

@@ -73,7 +73,10 @@ def test_a_preference_keeps_who_when_why_and_how_strongly():
     ("row", "reason"),
     [
         ({"prompt": "a", "chosen": "same", "rejected": "same"}, "same text, so there is nothing to choose. Leave"),
-        ({"prompt": "a", "chosen": "b", "rejected": ""}, '"rejected" is empty. Leave the row out'),
+        ({"prompt": " ", "chosen": "b", "rejected": "c"}, '"prompt" is empty'),
+        ({"prompt": "a", "chosen": " ", "rejected": " "}, "same text, so there is nothing to choose"),
+        ({"prompt": "a", "chosen": "b", "rejected": None}, '"rejected" is null'),
+        ({"prompt": "a", "chosen": "b", "rejected": float("inf")}, '"rejected" is a number'),
         ({"chosen": "blue", "rejected": "green"}, 'do not begin alike.*Add "prompt"'),
         ({"chosen": [assistant("b")], "rejected": [assistant("c")]}, 'no prompt. Add "prompt"'),
         ({"prompt": [user("a"), assistant("b")], "chosen": "c", "rejected": "d"}, "must be the user's"),
@@ -125,11 +128,59 @@ def test_hh_transcripts_part_at_the_last_answer():
     assert texts(one(said_apart, "hh_rlhf")) == ["So.", "No."]
 
 
+SAID_NOTHING = [
+    ("trl_preference", {"prompt": "a", "chosen": "b", "rejected": ""}),
+    ("trl_preference", {"prompt": "a", "chosen": [assistant("b")], "rejected": [assistant("")]}),
+    ("trl_preference", {"chosen": [user("a"), assistant("b")], "rejected": [user("a"), assistant("")]}),
+    ("hh_rlhf", {"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": "\n\nHuman: a\n\nAssistant:"}),
+    ("hh_rlhf", {"prompt": "\n\nHuman: a\n\nAssistant:", "chosen": " b", "rejected": ""}),
+    ("openai_preference", {"input": {"messages": [user("a")]}, "preferred_output": [assistant("b")],
+                           "non_preferred_output": [assistant("")]}),
+    ("helpsteer2_preference", {"prompt": "a", "response_1": "b", "response_2": "", "preference_strength": -1}),
+    ("helpsteer3", {"context": [user("a")], "response1": "b", "response2": "", "overall_preference": -1}),
+    ("arena", {"winner": "model_a", "conversation_a": [user("a"), assistant("b")],
+               "conversation_b": [user("a"), assistant("")]}),
+    ("pandalm", {"instruction": "a", "response1": "b", "response2": "", "annotator1": 1}),
+    ("llmbar", {"input": "a", "output_1": "b", "output_2": "", "label": 1}),
+    ("rankings", {"prompt": "a", "completions": [{"text": "b"}, {"text": ""}], "ranking": [[0], [1]]}),
+    ("stack_exchange_paired", {"question": "a", "response_j": "b", "response_k": ""}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "row"), SAID_NOTHING, ids=[key for key, _ in SAID_NOTHING])
+def test_a_model_that_said_nothing_can_be_judged(key, row):
+    record = one(row, key)
+    assert texts(record) == ["b", ""]
+    assert [turn["content"] for turn in record.messages] == ["a"]
+    assert record.judgments[0].groups == FIRST
+
+
+def test_numbers_and_truth_values_are_answers_as_json_writes_them():
+    assert texts(one({"prompt": "Is it?", "chosen": True, "rejected": 12}, "trl_preference")) == ["true", "12"]
+    assert texts(one({"prompt": "How much?", "chosen": 0.5, "rejected": False}, "trl_preference")) == ["0.5", "false"]
+    [alone] = formats.read({"question": "6 * 7?", "answer": 42}, "prompt_completion")
+    assert texts(alone) == ["42"]
+
+
+def test_an_only_completion_must_say_something():
+    rows = [
+        ("prompt_completion", {"prompt": "a", "completion": " "}),
+        ("prompt_completion", {"prompt": "a", "completions": [""]}),
+        ("trl_unpaired", {"prompt": "a", "completion": "", "label": True}),
+        ("trl_unpaired", {"messages": [user("a"), assistant("")], "label": True}),
+        ("mapped", {"prompt": "a", "completion": ""}),
+    ]
+    for key, row in rows:
+        with pytest.raises(Unusable, match="completion is empty"):
+            formats.read(row, key)
+
+
 @pytest.mark.parametrize(
     ("chosen", "rejected", "reason"),
     [
         ("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: z\n\nAssistant: c", "part before the last answer"),
-        ("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a\n\nAssistant: ", "must be the assistant's answer"),
+        ("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: z\n\nAssistant: ", "part before the last answer"),
+        ("\n\nHuman: a\n\nAssistant: \n\nHuman: b", "\n\nHuman: a\n\nAssistant: b", "empty turn of the assistant"),
         ("\n\nHuman: a\n\nAssistant: b", "\n\nHuman: a", "must be the assistant's answer"),
         ("\n\nHuman: \n\nAssistant: b", "\n\nHuman: \n\nAssistant: c", "empty turn of the user"),
         ("\n\nAssistant: b", "\n\nAssistant: c", "must be the user's"),
