@@ -40,11 +40,11 @@ _SORTED = f"SELECT {_JUDGMENT} WHERE member.datasetsnapshot_id = %s ORDER BY jud
 _PROMPTS = """
     SELECT comparison.id, prompt.id, prompt.split, prompt.messages, prompt.metadata
     FROM annotation_comparison AS comparison JOIN sampling_prompt AS prompt ON prompt.id = comparison.prompt_id
-    WHERE comparison.id = ANY(%s)
+    WHERE comparison.id = ANY(%s::bigint[])
 """
 _COMPLETIONS = """
     SELECT id, text, finish_reason, origin, edit_of_id, model_version_id, written_by_model
-    FROM sampling_completion WHERE id = ANY(%s)
+    FROM sampling_completion WHERE id = ANY(%s::bigint[])
 """
 
 
@@ -134,7 +134,7 @@ def _judgment(row: Sequence[Any]) -> FrozenJudgment:
 
 def _prompts(comparison_ids: list[int], known: Known) -> dict[int, FrozenPrompt]:
     with connection.cursor() as cursor:
-        cursor.execute(_PROMPTS, [comparison_ids])
+        cursor.execute(_PROMPTS, [_array(comparison_ids)])
         return {
             comparison: FrozenPrompt(
                 pk,
@@ -149,7 +149,7 @@ def _prompts(comparison_ids: list[int], known: Known) -> dict[int, FrozenPrompt]
 def _completions(ids: list[int], known: Known) -> dict[int, FrozenCompletion]:
     models = known.models
     with connection.cursor() as cursor:
-        cursor.execute(_COMPLETIONS, [ids])
+        cursor.execute(_COMPLETIONS, [_array(ids)])
         found = {
             row[0]: FrozenCompletion(*row[:-1], models.get(str(row[-2]), "") if row[-2] else row[-1])
             for row in cursor.fetchall()
@@ -160,3 +160,8 @@ def _completions(ids: list[int], known: Known) -> dict[int, FrozenCompletion]:
             "deleted from the database by hand. Restore it from a backup."
         )
     return found
+
+
+def _array(ids: Iterable[int]) -> str:
+    """As PostgreSQL reads it: the driver would look at the type of each id first."""
+    return f"{{{','.join(map(str, ids))}}}"

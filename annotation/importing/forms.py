@@ -22,6 +22,9 @@ class JudgmentsForm(forms.Form):
         "another person's.",
     )  # fmt: skip
 
+    one_of = ("project", "new_project")  # the page shows these together
+    one_of_label = "The judgments need a project: choose one, or name a new one."
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         projects = Project.objects.order_by("name").values_list("slug", "name")

@@ -24,11 +24,23 @@ from annotation.rules.marks import Safety
 from annotation.rules.protocol import MAX_COMPLETIONS
 from annotation.rules.ranking import Ranking, RankingError, check_covers
 from sampling.importing.completions import KeptRecord, keep_prompts_and_completions, problem_with_completions
+from sampling.importing.hiding import names_somebody
 from sampling.importing.stores import CannotImport, Numbered, Stored, store_options
 from sampling.intake.records import FoundJudgment, Record
 from sampling.models import DataImport
 
 MARKS = ("safety", "aspects", "defects")  # what a mark of ours says; what else a source marks stays in ``source``
+
+# What is kept of what else a source says of a judgment: ids, and how it was told. Whatever a column may hold beside,
+# an address of who judged for one, is not. In tools where people ask questions of their own, these are the keys.
+KNOWN = frozenset({
+    "id", "uid", "uuid", "qid", "question_id", "message_id", "task_id", "item_id", "pair_id", "comparison_id",
+    "judgment_id", "annotation_id", "conversation_id", "conversation_hash", "batch", "batch_id", "turn", "winner",
+    "preference", "not_transitive", "preference_strength", "score", "individual_preference", "overall_preference",
+    "ranked_by", "scores", "ground_truth", "instance_quality", "agreement", "probability", "votes", "margin",
+    "confidence", "unnamed",
+})  # fmt: skip
+ASKS_ITS_OWN = ("argilla", "label_studio")
 
 
 class JudgmentStore:
@@ -91,7 +103,7 @@ class JudgmentStore:
         are_one = store_options(self.data_import).get("unnamed_are_one", True)
         source_format = self.data_import.options.get("format", "")
         for row in rows:
-            row.said = [_said(row, each, are_one=are_one) for each in _in_order(row.numbered.record, are_one)]
+            row.said = [_said(row, each, source_format) for each in _in_order(row.numbered.record, are_one)]
         said = [each for row in rows for each in row.said]
         people = ids_of(project, {each.annotator for each in said if each.annotator})
         decisions = Decisions({row.comparison_id for row in rows}, said, people)
@@ -212,7 +224,11 @@ def _in_order(record: Record, are_one: bool) -> list[tuple[str, int, FoundJudgme
     return named
 
 
-def _said(row: _Row, named: tuple[str, int, FoundJudgment], *, are_one: bool) -> Said:
+def _is_kept(key: str, source_format: str) -> bool:
+    return key in KNOWN or (source_format in ASKS_ITS_OWN and not names_somebody(key))
+
+
+def _said(row: _Row, named: tuple[str, int, FoundJudgment], source_format: str) -> Said:
     name, place, found = named
     ids = row.kept.completion_ids
     ranking = Ranking(tuple(tuple(sorted(ids[each] for each in group)) for group in found.groups), found.strengths)
@@ -222,7 +238,8 @@ def _said(row: _Row, named: tuple[str, int, FoundJudgment], *, are_one: bool) ->
         marks |= {str(ids[position]): kept} if kept else {}
         further |= {str(ids[position]): rest} if (rest := {k: v for k, v in mark.items() if k not in MARKS}) else {}
     # Its own names of ours stay apart; what it says by position is told of "order".
-    source = {f"{key}_of_source" if key in OURS else key: value for key, value in found.source.items()}
+    told = {key: value for key, value in found.source.items() if _is_kept(key, source_format)}
+    source = {f"{key}_of_source" if key in OURS else key: value for key, value in told.items()}
     source |= {"order": list(ids)} if source else {}
     source |= {"marks": further} if further else {}
     return Said(

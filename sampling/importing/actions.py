@@ -1,6 +1,5 @@
 """Everything that changes an import: it is made, looked through, brought in, cancelled, gone on with, taken out."""
 
-import hashlib
 import logging
 import shutil
 import uuid
@@ -13,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from sampling.curation.steps import BadStep, check
+from sampling.importing import uploads
 from sampling.importing.carrying_out import STOOD, execute
 from sampling.importing.options import Options
 from sampling.importing.undoing import BEFORE_UNDO
@@ -35,7 +35,6 @@ __all__ = [
     "undo",
 ]
 
-COPY_BYTES = 1 << 20
 ANEW = {
     "attempt": 0, "started_at": None, "done": 0, "total": 0, "phase": "", "undone_at": None, "undone_by": None,
 }  # fmt: skip
@@ -71,7 +70,7 @@ def create_import(
     """
     request_key = request_key or uuid.uuid4()
     if there := DataImport.objects.filter(request_key=request_key).first():
-        return _the_same(there, what, prompt_set_name, location, created_by, _hash_of(upload) if upload else "")
+        return _the_same(there, what, prompt_set_name, location, created_by, uploads.hash_of(upload) if upload else "")
     options = options or Options()
     _check(what, options)
     if not location and upload is None:
@@ -87,14 +86,14 @@ def create_import(
         created_by=created_by,
         request_key=request_key,
     )
-    kept = _keep(upload, data_import) if upload is not None else None
+    kept = uploads.keep(upload, data_import) if upload is not None else None
     try:
         with transaction.atomic():
             data_import.prompt_set = _prompt_set(prompt_set_name, created_by)
             data_import.full_clean(exclude=["location", "options", "seen"], validate_unique=False)
             data_import.save()
             if kept:
-                _move(kept, data_import)
+                uploads.move(kept, data_import)
             if enqueue:
                 _announce_on_commit(data_import)
     except IntegrityError:  # the double click's other half was faster
@@ -119,45 +118,12 @@ def _the_same(
     return there
 
 
-def _hash_of(upload: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while piece := upload.read(COPY_BYTES):
-        digest.update(piece)
-    return digest.hexdigest()
-
-
 def _prompt_set(name: str, created_by: Any) -> PromptSet:
     prompt_set = PromptSet.objects.filter(name=name).first()
     if prompt_set is None:
         PromptSet(name=name).full_clean(validate_unique=False)
         prompt_set, _ = PromptSet.objects.get_or_create(name=name, defaults={"created_by": created_by})
     return prompt_set
-
-
-def _keep(upload: BinaryIO, data_import: DataImport) -> Path:
-    """Write what was uploaded to the data folder, in pieces, and its hash into the row."""
-    folder = settings.VAR_DIR / "imports" / f"arriving-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
-    digest = hashlib.sha256()
-    path = folder / "source"
-    try:
-        with path.open("wb") as file:
-            while piece := upload.read(COPY_BYTES):
-                digest.update(piece)
-                file.write(piece)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    data_import.source_hash = digest.hexdigest()
-    return path
-
-
-def _move(kept: Path, data_import: DataImport) -> None:
-    """Into the folder that is named by the import's number, which there is from now on."""
-    data_import.folder.parent.mkdir(parents=True, exist_ok=True)
-    kept.parent.rename(data_import.folder)
-    data_import.location = str(data_import.folder / kept.name)
-    data_import.save(update_fields=["location"])
 
 
 def _check(what: str, options: Options) -> None:
@@ -227,7 +193,9 @@ def start(*, data_import: DataImport, enqueue: bool = True) -> DataImport:
 def _check_looked(row: DataImport) -> None:
     """That the options which it has now were looked through, and that something would come of them."""
     if row.state != TaskState.FINISHED:
-        raise ValidationError("It was not looked through to the end as it is to be read now. Look again; then import it.")
+        raise ValidationError(
+            "It was not looked through to the end as it is to be read now. Look again; then import it."
+        )
     if row.seen.get("records", {}).get(row.what, 1) == 0:
         raise ValidationError(
             f"The look found no {row.what} in it, so there is nothing to import. Choose another format or other "

@@ -14,6 +14,7 @@ from django.core.files.base import ContentFile, File
 from django.core.validators import RegexValidator
 
 from sampling.importing import showing
+from sampling.importing.forgetting import KEPT
 from sampling.importing.options import Options
 from sampling.importing.stores import store_class
 from sampling.intake.formats import FORMATS
@@ -111,7 +112,7 @@ class NewImportForm(forms.Form):
         label="File",
         required=False,
         help_text="JSON Lines, JSON, CSV, TSV or Parquet, or one of these compressed by gzip. It may be large: it is "
-        "read piece by piece.",
+        f"read piece by piece. It is deleted {KEPT.days} days after its import has ended.",
     )
     pasted = forms.CharField(
         label="Lines",
@@ -224,7 +225,7 @@ class SettingsForm(forms.Form):
     def _offer_columns(self, seen: Mapping[str, Any]) -> None:
         """A field for each of our names, with what was mapped, or else what its name suggests."""
         self.paths = showing.paths(seen)
-        self.column_problems = showing.column_problems(seen, self.options.mapping)
+        self.column_problems = seen.get("column_problems", {})
         mapping = self.options.mapping or (suggest(self.paths) if self.paths else {})
         for name, meaning in FIELDS.items():
             column = mapping.get(name, "")
@@ -248,7 +249,8 @@ class SettingsForm(forms.Form):
         first = ASKED_FIRST.get(self.what, ())
         for name in FIELDS:
             field = self[f"column_{name}"]
-            problem = self.column_problems.get(name, "")
+            is_as_seen = field.value() == field.initial
+            problem = self.column_problems.get(name, "") if is_as_seen else ""
             yield Column(field, problem, is_first=bool(name in first or field.value() or field.errors or problem))
 
     def others(self) -> list[forms.BoundField]:

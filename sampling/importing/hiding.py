@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from sampling.intake.mapping import SEVERAL
+from sampling.intake.records import JudgedBy
 
 # As names of columns without case and signs: of the formats that are read here, and of the tools that write them.
 WHO = frozenset(
@@ -18,9 +19,11 @@ WHO = frozenset(
     for part in ("", "id", "name", "email")
     if who + part != "user"  # a turn's role in some conversations
 ) | {"completedby", "judge", "judgeid", "email", "users"}  # fmt: skip
-MODELS = ("gpt", "claude", "llama", "gemini", "mistral", "qwen", "command", "deepseek", "majority")  # judges of no privacy
+# Judges of no privacy; what a format takes for a model must still be one when the row is imported again.
+MODELS = ("gpt", "claude", "llama", "gemini", "mistral", "qwen", "command", "deepseek", "majority")
+KEY = r'"(?P<key>(?:[^"\\]|\\.){1,100})"\s*:'
 STORED = re.compile(  # where a row cannot be parsed: it is cut, or broken
-    r'(?P<before>"(?P<key>(?:[^"\\]|\\.){1,100})"\s*:\s*)(?P<value>"(?:[^"\\]|\\.)*(?:"|\Z)|-?\d[\d.]*)'
+    rf'(?P<before>{KEY}\s*)(?P<value>"(?:[^"\\]|\\.)*(?:"|\Z)|-?\d[\d.]*)'
 )
 
 AsWhom = Callable[[str], str]
@@ -35,10 +38,10 @@ def columns_of_names(options: Mapping[str, Any]) -> frozenset[str]:
 
 def without_names(content: str, columns: Collection[str], as_whom: AsWhom) -> str:
     """A row's text; as it stands where it names nobody."""
-    if not any(_names_one(found["key"], columns) for found in re.finditer(r'"(?P<key>(?:[^"\\]|\\.){1,100})"\s*:', content)):
+    if not any(names_somebody(found["key"], columns) for found in re.finditer(KEY, content)):
         return content
     try:
-        return json.dumps(_hidden(json.loads(content), columns, as_whom), ensure_ascii=False)
+        return _storable(json.dumps(_hidden(json.loads(content), columns, as_whom), ensure_ascii=False))
     except (ValueError, RecursionError):
         return STORED.sub(lambda found: _hidden_text(found, columns, as_whom), content)
 
@@ -47,7 +50,7 @@ def _hidden(value: Any, columns: Collection[str], as_whom: AsWhom) -> Any:
     match value:
         case dict():
             return {
-                key: _name(item, as_whom) if _names_one(key, columns) else _hidden(item, columns, as_whom)
+                key: _name(item, as_whom) if names_somebody(key, columns) else _hidden(item, columns, as_whom)
                 for key, item in value.items()
             }
         case list():
@@ -57,13 +60,14 @@ def _hidden(value: Any, columns: Collection[str], as_whom: AsWhom) -> Any:
 
 
 def _hidden_text(found: re.Match[str], columns: Collection[str], as_whom: AsWhom) -> str:
-    if not _names_one(found["key"], columns):
+    if not names_somebody(found["key"], columns):
         return found[0]
     written = found["value"]
     return found["before"] + json.dumps(_name(written.strip('"'), as_whom), ensure_ascii=False)
 
 
-def _names_one(key: str, columns: Collection[str]) -> bool:
+def names_somebody(key: str, columns: Collection[str] = ()) -> bool:
+    """Whether a column of this name says who judged."""
     return key in columns or re.sub(r"[^a-z0-9]", "", key.rpartition(".")[2].lower()) in WHO
 
 
@@ -79,8 +83,13 @@ def _name(value: Any, as_whom: AsWhom) -> Any:
             return value
         case float() if value.is_integer():
             return as_whom(str(int(value)))
-    name = str(value).strip()
+    name = _storable(str(value)).strip()
     return name if name.lower().startswith(MODELS) else as_whom(name)
+
+
+def _storable(text: str) -> str:
+    """An escape in JSON may stand for half a character, which no database holds."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 # --- what a look saw --------------------------------------------------------------------------------------------
@@ -106,7 +115,10 @@ def seen_without_names(seen: Mapping[str, Any], columns: Collection[str]) -> dic
 
 
 def _record(record: Mapping[str, Any], as_whom: AsWhom) -> dict[str, Any]:
-    judged = [{**each, "annotator": _name(each.get("annotator", ""), as_whom)} for each in record.get("judgments", ())]
+    judged = [
+        each if each.get("by") == JudgedBy.MODEL else {**each, "annotator": _name(each.get("annotator", ""), as_whom)}
+        for each in record.get("judgments", ())
+    ]
     return {**record, "judgments": judged}
 
 

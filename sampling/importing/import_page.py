@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,15 +19,19 @@ from sampling.importing.options import Options, options_of
 from sampling.importing.showing import Stage
 from sampling.importing.stores import store_options
 from sampling.intake.formats import FORMATS
-from sampling.models import Completion, DataImport, Doing, LeftOut
+from sampling.intake.sources.rows import breaks_off
+from sampling.json_lines import NOT_JSON
+from sampling.models import Completion, DataImport, Doing, LeftOut, LeftOutRow
 
 KEPT = {  # what each kind of import keeps of a record
     "prompts": ("prompts",),
     "completions": ("prompts", "completions"),
     "judgments": ("prompts", "completions", "judgments"),
 }
-PROJECTS_SHOWN = 200
-NOT_WHOLE = ("is not whole", "cannot be unpacked", "was not read")  # intake/sources says it so
+HOLDS_NONE = "Read as "  # so begins what the look says of a format without any; the page says it with links
+PROJECTS_SHOWN, IMPORTS_SHOWN = 200, 10
+BREAKS_OFF = "breaks off after row"  # intake/sources says it so: of a source, and of its last row
+NOT_WHOLE = ("is not whole", "cannot be unpacked", "it was not read", "damaged behind this row")
 ROWS_LOOKED_BACK, BROKEN_SHOWN = 1000, 5
 LOOK, SAVE = "look", "save_filters"  # buttons of the settings; the filters have their own
 
@@ -45,6 +50,7 @@ def state(row: DataImport, *, since: str = "") -> dict[str, Any]:
         "came": showing.came(row),
         "has_stored": showing.has_stored(row),
         "may_be_undone": not why_not_undone(row),
+        "undo_first": undo_first(row) if row.failure else [],
         "project": project_of(row),
         "table": showing.first_rows(row.seen),
         "records": showing.records(row.seen),
@@ -84,6 +90,14 @@ def projects() -> Any:
     return of_comparisons._meta.get_field("project").related_model.objects.order_by("name")
 
 
+def undo_first(row: DataImport) -> list[DataImport]:
+    """Later imports that hold revisions of its judgments: it cannot be undone before them."""
+    if row.what != "judgments" or not showing.has_stored(row):
+        return []
+    later = DataImport.objects.filter(judgments__supersedes__data_import=row).exclude(pk=row.pk)
+    return list(later.order_by("pk").distinct()[:IMPORTS_SHOWN])
+
+
 def why_not_undone(row: DataImport) -> str:
     """Empty where it may be tried. What was made of it only the undoing itself finds out."""
     if not row.is_over:
@@ -119,15 +133,24 @@ def _would(row: DataImport) -> dict[str, Any]:
     found = row.seen.get("records", {})
     records = {kind: found[kind] for kind in KEPT[row.what] if found.get(kind)}
     filters = row.seen.get("filters", ())
+    links = [] if row.what in records else instead(row)
     return {
         "would": list(records.items()),
-        "would_words": showing.counts(records),
-        "may_start": row.what in records,
-        "instead": [] if row.what in records else instead(row),
+        "would_words": showing.counts(showing.to_be_added(row.seen, KEPT[row.what])) or "nothing that is new",
+        "known_words": "" if row.what not in records else showing.in_set_already(row.seen, KEPT[row.what]),
+        "problems": [each for each in row.seen.get("problems", ()) if not (links and each.startswith(HOLDS_NONE))],
+        "may_start": row.what in records and not is_file_gone(row),
+        "instead": links,
         "removed_count": sum(step.get("removed", 0) for step in filters),
         "funnel": showing.funnel(filters),
         "looked_at": looked_at(row),
+        "is_file_gone": is_file_gone(row),
     }
+
+
+def is_file_gone(row: DataImport) -> bool:
+    """An uploaded file is kept for a time only."""
+    return row.is_uploaded and not Path(row.location).exists()
 
 
 def instead(row: DataImport) -> list[dict[str, str]]:
@@ -205,10 +228,22 @@ def outcome(row: DataImport, query: QueryDict) -> dict[str, Any]:
     return found
 
 
-def broke_off(row: DataImport) -> list[dict[str, Any]]:
-    """Where the source ended before its end: that it was brought in so far is not all that there was of it."""
-    last = row.left_out.filter(why=LeftOut.REJECTED).order_by("-line").values("line", "reason")[:ROWS_LOOKED_BACK]
-    return [each for each in last if any(words in each["reason"] for words in NOT_WHOLE)][::-1][:BROKEN_SHOWN]
+def broke_off(row: DataImport) -> list[str]:
+    """That the source ended before its end: what was brought in is not all that there was of it.
+
+    As the look says it. Where that did not come so far, or there was none, the last rows that were rejected tell.
+    """
+    if told := [each for each in row.seen.get("problems", ()) if BREAKS_OFF in each]:
+        return told
+    last = row.left_out.filter(why=LeftOut.REJECTED).order_by("-line")[:ROWS_LOOKED_BACK]
+    broken = [each for each in last if any(words in each.reason for words in NOT_WHOLE) or _is_cut(row, each)]
+    return [breaks_off(each.line - 1, each.reason) for each in broken[::-1][:BROKEN_SHOWN]]
+
+
+def _is_cut(row: DataImport, last: LeftOutRow) -> bool:
+    """Whether the source's last row is the beginning of one."""
+    content = last.content.strip()
+    return last.line == row.next_row and NOT_JSON in last.reason and content[:1] == "{" and content[-1:] != "}"
 
 
 def opened_in(row: DataImport) -> list[dict[str, str]]:

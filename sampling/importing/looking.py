@@ -10,12 +10,14 @@ grow while the look goes on::
     first_records       up to 20 records: {"line", "messages", "completions", "judgments", "split",
                         "metadata" (as JSON text)}, cut
     rows                rows looked through
-    records             {"prompts": different ones, "completions", "judgments"} that would be kept
+    records             {"prompts", "completions": different ones, "judgments"} that would be kept
+    known               {"rows", "prompts", "completions"}: of the first so many rows, what is there already of these
     by_split            {"train", "eval"}: of the different prompts
     rejected            rows that cannot be used
     rejected_first      the first 20 of them: {"line", "reason", "content"}
     filters             for each step {"label", "gist", "seen", "removed", "changed", "examples": [{"line", ...}]}
     problems            what a person should know, in words
+    column_problems     for our name of a mapped column, what is wrong with it
     splits, subsets     names of those that a directory or a hub dataset has
     is_sample           whether there are more rows than LOOK_ROWS, which were not looked through
     took_seconds
@@ -24,21 +26,23 @@ grow while the look goes on::
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from typing import Any
 
 from sampling.importing import reading
+from sampling.importing.counting import Different
+from sampling.importing.kinds import KINDS
 from sampling.importing.options import Options, options_of
 from sampling.importing.preparing import FIRST_ROWS, NoFormat, Opened, opened
 from sampling.importing.prompts import split_of
-from sampling.importing.reading import MAPPED, ReadRow, Sifted
+from sampling.importing.reading import MAPPED, OneLeftOut, ReadRow, Sifted
 from sampling.importing.watching import Watch
 from sampling.intake import formats
+from sampling.intake.mapping import Unmet
 from sampling.intake.records import Record
 from sampling.json_lines import shorten
 from sampling.models import DataImport, LeftOut
-from sampling.prompt_files import content_hash_of
 
 LOOK_ROWS = 200_000  # looked through in full: a minute at most. Of a longer source these are a sample
 SHOWN = 20
@@ -47,9 +51,10 @@ SAVE_SECONDS = 2
 
 EMPTY: dict[str, Any] = {
     "format": "", "formats": [], "columns": [], "first_rows": [], "first_records": [], "rows": 0,
-    "records": {"prompts": 0, "completions": 0, "judgments": 0}, "by_split": {"train": 0, "eval": 0}, "rejected": 0,
-    "rejected_first": [], "filters": [], "problems": [], "splits": [], "subsets": [], "is_sample": False,
-    "took_seconds": 0.0,
+    "records": {"prompts": 0, "completions": 0, "judgments": 0},
+    "known": {"rows": 0, "prompts": 0, "completions": 0}, "by_split": {"train": 0, "eval": 0}, "rejected": 0,
+    "rejected_first": [], "filters": [], "problems": [], "column_problems": {}, "splits": [], "subsets": [],
+    "is_sample": False, "took_seconds": 0.0,
 }  # fmt: skip
 
 Save = Callable[[dict[str, Any]], object]
@@ -65,34 +70,52 @@ class Look:
     is_sample: bool = False
     first: list[ReadRow] = field(default_factory=list)
     first_records: list[dict[str, Any]] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    judgments: int = 0
     by_split: Counter[str] = field(default_factory=Counter)
     rejected: int = 0
     rejected_first: list[dict[str, Any]] = field(default_factory=list)
-    _prompts: set[bytes] = field(default_factory=set)
+    said_of_completions: set[str] = field(default_factory=set)  # names of what is not kept of them
+
+    def __post_init__(self) -> None:
+        data_import = self.reader.store.data_import
+        self.what = data_import.what
+        self.format = formats.FORMATS[self.reader.options.format]
+        self.different = Different(data_import.prompt_set_id)
+        self.unmet = Unmet(self.reader.options.mapping)
 
     def add(self, sifted: Sifted) -> None:
         self.rows += sifted.rows
         self.first += islice(sifted.batch, max(0, FIRST_ROWS - len(self.first)))
+        for row in sifted.batch:
+            if row.row is not None:
+                self.unmet.see(row.row)
         for kept in sifted.kept:
             self._count(kept.record)
             if len(self.first_records) < SHOWN:
                 self.first_records.append(shown(kept.line, kept.record))
+        for record, content_hash in self.different.add([kept.record for kept in sifted.kept], sifted.rows):
+            self.by_split[split_of(record, content_hash, self.reader.options)] += 1
         for row in sifted.left_out:
             if row.why == LeftOut.REJECTED:
-                self.rejected += 1
-                if len(self.rejected_first) < SHOWN:
-                    content = shorten(row.content, SHOWN_CHARACTERS)
-                    self.rejected_first.append({"line": row.line, "reason": row.reason, "content": content})
+                self._reject(row)
 
     def _count(self, record: Record) -> None:
-        self.counts["completions"] += len(record.completions)
-        self.counts["judgments"] += len(record.judgments)
-        content_hash = content_hash_of(record.messages)
-        key = bytes.fromhex(content_hash)
-        if key not in self._prompts:
-            self._prompts.add(key)
-            self.by_split[split_of(record, content_hash, self.reader.options)] += 1
+        self.judgments += len(record.judgments)
+        if len(self.said_of_completions) < SHOWN:
+            for completion in record.completions:
+                self.said_of_completions.update(completion.metadata)
+
+    def _reject(self, row: OneLeftOut) -> None:
+        self.rejected += 1
+        is_told = not self.gives and any(told["reason"] == row.reason for told in self.rejected_first)
+        if len(self.rejected_first) < SHOWN and not is_told:
+            content = shorten(row.content, SHOWN_CHARACTERS)
+            self.rejected_first.append({"line": row.line, "reason": row.reason, "content": content})
+
+    @property
+    def gives(self) -> bool:
+        """Whether rows of this format can hold what is imported."""
+        return self.what in self.format.gives
 
     def as_json(self) -> dict[str, Any]:
         objects = [row.row for row in self.first if row.row is not None]
@@ -105,10 +128,12 @@ class Look:
             "first_records": self.first_records,
             "rows": self.rows,
             "records": {
-                "prompts": len(self._prompts),
-                "completions": self.counts["completions"],
-                "judgments": self.counts["judgments"],
+                "prompts": self.different.prompts,
+                "completions": self.different.completions,
+                "judgments": self.judgments,
             },
+            "known": asdict(self.different.known),
+            "column_problems": self.column_problems(),
             "by_split": {name: self.by_split[name] for name in ("train", "eval")},
             "rejected": self.rejected,
             "rejected_first": self.rejected_first,
@@ -120,18 +145,47 @@ class Look:
             "took_seconds": round(time.monotonic() - self.started, 1),
         }
 
+    def column_problems(self) -> dict[str, str]:
+        return self.unmet.problems(columns_of(self.first)) if any(row.row is not None for row in self.first) else {}
+
     def problems(self) -> list[str]:
-        found = []
+        return [
+            *self._problems_of_the_source(),
+            *self._problems_of_the_format(),
+            *(f"{name}: {problem}" for name, problem in self.column_problems().items()),
+            *self._what_is_not_added(),
+        ]
+
+    def _problems_of_the_source(self) -> Iterator[str]:
+        source = self.reader.source
         if self.is_sample:
-            found.append(
-                f"The source has more than {LOOK_ROWS:,} rows. These are looked through; an import reads all of them."
+            yield f"The source has more than {LOOK_ROWS:,} rows. These are looked through; an import reads all of them."
+        if source.broke_off:
+            yield source.broke_off
+        if source.unwraps:
+            yield 'Rows that an import left out: what stands in "content" is read, as the row that it was.'
+
+    def _problems_of_the_format(self) -> Iterator[str]:
+        options = self.reader.options
+        if not self.gives:
+            held = " and ".join(kind for kind in KINDS if kind in self.format.gives)
+            yield (
+                f"Read as {self.format.label}, the rows hold {held}, and no {self.what}. Import what they hold; or, if "
+                f"{self.what} stand in some of the columns, choose these by hand."
             )
-        if self.rows and self.rejected == self.rows:
-            found.append(f"No row can be used as {self.reader.options.format}. Choose another format or other columns.")
-        if self.reader.options.format == MAPPED and self.reader.options.mapping:
-            told = ", ".join(f"{ours}: {theirs}" for ours, theirs in self.reader.options.mapping.items())
-            found.append(f"The columns are read as {told}. See below whether that is right.")
-        return found
+        elif self.rows and self.rejected == self.rows:
+            yield f'No row can be used, read as "{self.format.label}". Choose another format or other columns.'
+        if options.format == MAPPED and options.mapping:
+            told = ", ".join(f"{ours}: {theirs}" for ours, theirs in options.mapping.items())
+            yield f"The columns are read as {told}. See below whether that is right."
+
+    def _what_is_not_added(self) -> Iterator[str]:
+        lost = sorted(map(shorten, self.said_of_completions - {"finish_reason"}))[:SHOWN]
+        if lost and self.what != "prompts":
+            yield f"Of a completion its text and writer are kept. What else is said of it is not: {', '.join(lost)}."
+        kinds = "prompts" if self.what == "prompts" else "prompts and completions"
+        if self.different.are_known(with_completions=self.what != "prompts"):
+            yield f"All of these {kinds} are in the prompt set already, and are not added again."
 
 
 def look(data_import: DataImport, watch: Watch, save: Save) -> Options:
@@ -213,7 +267,7 @@ def shown(line: int, record: Record) -> dict[str, Any]:
             for message in record.messages[-SHOWN:]
         ],
         "completions": [
-            {"text": shorten(completion.text, SHOWN_CHARACTERS), "writer": completion.writer}
+            {"text": shorten(completion.text, SHOWN_CHARACTERS), "writer": shorten(completion.writer, 200)}
             for completion in record.completions[:SHOWN]
         ],
         "judgments": [

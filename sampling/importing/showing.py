@@ -5,7 +5,6 @@ page also shows a look that has only begun.
 """
 
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from sampling.intake.mapping import SEVERAL
 from sampling.json_lines import shorten
 from sampling.long_tasks import TaskState
 from sampling.models import DataImport, Doing
@@ -21,7 +19,6 @@ from sampling.models import DataImport, Doing
 CELL_CHARACTERS = 240  # of a cell of the preview; the file has the rest
 WHOLE_CHARACTERS = 1000
 COLUMNS_SHOWN = 40
-COLUMNS_SEEN = 200  # of more, only the names of so many are known (looking.py)
 BAR_WIDTH = 600  # of the picture of filters, in its own units
 RENEW_AFTER = timedelta(seconds=10)  # a rate is measured over 10 to 20 s: long enough to be steady
 BY = {"person": "by a person", "model": "by a model", "votes": "by votes"}
@@ -240,24 +237,20 @@ def paths(seen: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-def column_problems(seen: Mapping[str, Any], mapping: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with the columns that were chosen, by our names: in the first rows there is no such column."""
-    rows = [row for row in map(_opened, seen.get("first_rows", ())) if isinstance(row, dict)]
-    there = {*seen.get("columns", ()), *(key for row in rows for key in row)}
-    if not there or len(seen.get("columns", ())) >= COLUMNS_SEEN:
-        return {}
-    found = {}
-    for ours, column in mapping.items():
-        names = column if not isinstance(column, str) else [column] if column in there else column.split(SEVERAL)
-        if absent := [name for name in map(str.strip, names) if not _stands_in(name, there)]:
-            told = " or ".join(f'"{shorten(name, 80)}"' for name in absent)
-            found[ours] = f"None of the first rows has a column {told}."
-    return found
+def in_set_already(seen: Mapping[str, Any], kinds: Sequence[str]) -> str:
+    """What of the first rows the prompt set has, as in "Of the first 20,000 rows, 3 prompts are there already."."""
+    known, rows = seen.get("known", {}), seen.get("rows", 0)
+    if not (there := counts({kind: known.get(kind, 0) for kind in kinds})):
+        return ""
+    of = f"Of the first {known['rows']:,} rows, " if known.get("rows", 0) < rows else ""
+    are = "is" if sum(known.get(kind, 0) for kind in kinds) == 1 else "are"
+    return f"{of}{there} {are} in the prompt set already."
 
 
-def _stands_in(column: str, there: set[str]) -> bool:
-    """A path begins with a column; a constant is in every row."""
-    return column.startswith("=") or shorten(column, 200) in there or re.split(r"[.\[]", column, maxsplit=1)[0] in there
+def to_be_added(seen: Mapping[str, Any], kinds: Sequence[str]) -> dict[str, int]:
+    """Of what was counted, all that is not known to be there: judgments are compared as they come in."""
+    found, known = seen.get("records", {}), seen.get("known", {})
+    return {kind: found[kind] - known.get(kind, 0) for kind in kinds if found.get(kind, 0) > known.get(kind, 0)}
 
 
 # --- in words ---------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from sampling.access import staff_required
 from sampling.curation.actions import save_filter_set
 from sampling.importing import actions, import_page, rejects, showing
+from sampling.importing.forgetting import KEPT_UNDONE
 from sampling.importing.forms import NewImportForm, prompt_set_names, store_form
 from sampling.importing.kinds import KINDS
 from sampling.importing.options import Options
@@ -199,7 +200,8 @@ def import_undo(request: HttpRequest, pk: int) -> HttpResponse:
     row = _one(pk)
     if request.method == "POST":
         return _move(request, row, partial(actions.undo, by=request.user))
-    context = import_page.state(row) | {"why_not": import_page.why_not_undone(row)}
+    why_not, first = import_page.why_not_undone(row), import_page.undo_first(row)
+    context = import_page.state(row) | {"why_not": why_not, "undo_first": first, "kept_undone": KEPT_UNDONE}
     return render(request, "sampling/import_undo.html", context)
 
 

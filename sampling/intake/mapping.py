@@ -15,8 +15,11 @@ Texts in another file (the arguments that a row of pairs names by their ids) can
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
+
+from sampling.json_lines import shorten
 
 SEVERAL = " + "
 Row = dict[str, Any]
@@ -197,6 +200,52 @@ def _into(value: Any, steps: tuple[Step, ...]) -> Any:
             case _:
                 return None
     return value
+
+
+class Unmet:
+    """Which columns of a mapping no row so far has. Cheap for rows that have them: a column that is found is done."""
+
+    def __init__(self, mapping: Mapping[str, Column]) -> None:
+        self._missing = {
+            ours: list(_parsed(column if isinstance(column, str) else tuple(column)))
+            for ours, column in mapping.items()
+            if column and ours in FIELDS
+        }
+        self._whole = {ours: column for ours, column in mapping.items() if isinstance(column, str)}
+
+    def see(self, row: Row) -> None:
+        for ours, places in list(self._missing.items()):
+            if self._whole.get(ours) in row:
+                places = []
+            self._missing[ours] = [place for place in places if not _is_there(place, row)]
+            if not self._missing[ours]:
+                del self._missing[ours]
+
+    def problems(self, columns: Iterable[str]) -> dict[str, str]:
+        """By our name, what is missing and what it may have been meant for: ``columns`` are those that there are."""
+        columns = list(columns)
+        return {
+            ours: " ".join(_missed(place, columns) for place in places if place.name)
+            for ours, places in self._missing.items()
+        }
+
+
+def _is_there(place: _Place, row: Row) -> bool:
+    if place.constant is not None or place.name in row:
+        return True
+    return len(place.steps) > 1 and _holds(_into(row, place.steps))
+
+
+def _holds(found: Any) -> bool:
+    return any(map(_holds, found)) if isinstance(found, list) else found is not None
+
+
+def _missed(place: _Place, columns: Sequence[str]) -> str:
+    if len(place.steps) > 1 and place.steps[0] in columns:
+        return f'No row has anything at "{shorten(place.name)}".'
+    like = get_close_matches(place.name, columns, n=1)
+    meant = f' Is "{shorten(like[0])}" meant?' if like else ""
+    return f'No row has a column "{shorten(place.name)}".{meant}'
 
 
 def suggest(columns: Iterable[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from sampling.importing import actions, rejects
+from sampling.importing import actions, forgetting, rejects
 from sampling.importing.carrying_out import EXPLAINED, look_now
 from sampling.importing.options import Options
 from sampling.importing.watching import Progress
@@ -70,7 +70,7 @@ class ImportCommand(ShellCommand):
         if rejects:
             rejects.write_bytes(b"")
         for data_import in imports:
-            self._bring_in(data_import, rejects)
+            self._bring_in(data_import, rejects, is_new=resume is None)
 
     # --- what was asked for -----------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class ImportCommand(ShellCommand):
 
     # --- doing it ---------------------------------------------------------------------------------------------------
 
-    def _bring_in(self, data_import: DataImport, rejects_file: Path | None) -> None:
+    def _bring_in(self, data_import: DataImport, rejects_file: Path | None, *, is_new: bool) -> None:
         pk = data_import.pk
         try:
             with _progress() as report:
@@ -127,6 +127,8 @@ class ImportCommand(ShellCommand):
                 f"import_{self.what} --resume {pk} goes on with it."
             ) from None
         except actions.ImportFailed as failed:
+            if is_new and not data_import.next_row and forgetting.forget(pk):  # nothing that anybody could go on with
+                raise CommandError(f"{data_import.name}: {failed} Nothing of it was brought in.") from None
             raise CommandError(
                 f"Import {pk} of {data_import.name} stopped after {data_import.next_row:,} rows: {failed} What is "
                 f"brought in stays; manage.py import_{self.what} --resume {pk} goes on with it."

@@ -17,7 +17,6 @@ from sampling.json_lines import Unusable, check_storable, kind, shorten
 MOST_KEPT_CHARACTERS = 2_000  # of one field that is kept beside what the format reads; longer ones are left out
 MAX_DEPTH = 20
 LARGEST = 10**300  # of whole numbers: PostgreSQL holds more, but nothing that is read here has any use for them
-_NAME_CHARACTERS = 200
 
 # Names of the same split in other people's files.
 _SPLITS = dict.fromkeys(("train", "training"), "train") | dict.fromkeys(
@@ -144,17 +143,17 @@ def who(value: Any) -> str:
         raise Unusable("The annotator is a number of hundreds of digits. Give a name.")
     name = str(value).strip()
     check_storable(name, "annotator")
-    return name[:_NAME_CHARACTERS]
+    return name
 
 
 def name_of(value: Any, name: str) -> str:
-    """A model's or a reader's name; empty where there is none."""
+    """A model's or a reader's name, whole: two that differ only late are two. Empty where there is none."""
     if absent(value):
         return ""
     if not isinstance(value, str):
         raise Unusable(f'"{name}" is {kind(value)}; it must be a name.')
     check_storable(value, name)
-    return value.strip()[:_NAME_CHARACTERS]
+    return value.strip()
 
 
 def free_text(value: Any, name: str) -> str:

@@ -31,10 +31,11 @@ class FileSource(Source):
         with stream:
             for row in self._rows(stream, io.BufferedReader(stream, PIECE), start):
                 stream.row_began()
-                if is_left_out(row):
+                if row.row is not None and is_left_out(row.row):
                     self.unwraps = True
-                    row = unwrapped(row)
-                yield row
+                    yield unwrapped(row.line, row.row)
+                else:
+                    yield row
 
     def _rows(self, stream: SourceStream, file: io.BufferedReader, start: int) -> Iterator[SourceRow]:
         """Ends with `_ends`."""

@@ -79,8 +79,8 @@ def _check_readable(head: bytes, name: str) -> None:
             raise SourceUnusable(f"{shorten(name, 300)} is {what}, then give {KINDS}.")
     if b"\0" in head[:4] and not _is_wide(head):
         raise SourceUnusable(
-            f"{shorten(name, 300)} is no text: it begins with bytes of zero or other bytes that no letter has. Is it a "
-            f"copy that failed, or another kind of file? Give {KINDS}."
+            f"{shorten(name, 300)} is no text: it begins with bytes that no letter has. Is it a copy that failed, or "
+            f"another kind of file? Give {KINDS}."
         )
     if b"\0" in head[:4] or head.startswith(WIDE):
         raise SourceUnusable(

@@ -71,7 +71,7 @@ OF_A_COMPARISON = ["comparison", "comparison_withdraw", "known_answer"]
 OF_A_MEMBER = ["member", "member_remove"]
 OF_AN_ANNOTATOR = ["annotate", "answers", "guidelines"]
 OF_AN_ASSIGNMENT = ["assignment", "diff"]
-# Django's admin; and the API, which answers programs, with a page of Swagger UI for people: tests/**/api, tests/**/rest.
+# Django's admin; and the API, which answers programs, with a page of Swagger UI for people.
 NOT_OURS = ("admin/", "api/")
 STAGES_LOOKED_AT = ("check", "reward_model", "rejection_sampling", "dpo", "evaluate", "harness")
 OTHERS = {

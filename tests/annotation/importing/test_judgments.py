@@ -57,7 +57,7 @@ def test_a_judgment_keeps_what_its_source_says(project):
     assert Judgment.objects.current().of_work().count() == 1
 
 
-def test_an_annotators_name_is_stored_nowhere_and_nobody_can_sign_in_as_them(project):
+def test_an_annotators_name_is_kept_with_no_judgment_and_nobody_can_sign_in_as_them(project):
     bring(an_import(project), [record(prefers(0, 1, annotator="dora@example.org"))])
     annotator = Judgment.objects.get().annotator
     assert annotator.username == pseudonym(project, "named:dora@example.org")
@@ -369,3 +369,27 @@ def test_a_batch_takes_as_many_statements_however_many_rows_it_has(project):
 def test_the_question_is_kept_as_a_prompt(project):
     bring(an_import(project), [record(prefers(0, 1))])
     assert project.comparisons.get().prompt.messages == [{"role": "user", "content": QUESTION}]
+
+
+def test_of_what_else_a_source_says_only_known_keys_are_kept(project):
+    told = {"id": "x7", "worker_email": "dora@example.org", "ip": "10.0.0.1", "score": 2}
+    bring(an_import(project), [record(prefers(0, 1, source=told))])
+    assert Judgment.objects.get().source.keys() & told.keys() == {"id", "score"}
+
+
+def test_rows_that_were_left_out_are_the_same_annotators_when_they_are_imported_mended(project):
+    store = JudgmentStore(an_import(project))
+    stands_for = store.stand_in("dora")
+    assert "dora" not in stands_for
+    bring(an_import(project), [record(prefers(0, 1, annotator="dora"))])
+    bring(an_import(project), [record(prefers(0, 1, annotator=stands_for), question="Another?")])
+    assert len({judgment.annotator_id for judgment in Judgment.objects.all()}) == 1
+    assert JudgmentStore(an_import(project)).stand_in(stands_for) == stands_for
+
+
+def test_a_stand_in_of_another_project_is_a_name_like_any_other(project):
+    theirs = JudgmentStore(an_import(make_project("Another"))).stand_in("dora")
+    bring(an_import(project), [record(prefers(0, 1, annotator="dora"), prefers(1, 0, annotator=theirs))])
+    assert len({judgment.annotator_id for judgment in Judgment.objects.all()}) == 2
+    known = theirs.rpartition("-")[0]
+    assert not Judgment.objects.filter(annotator__username=known).exists()

@@ -21,6 +21,7 @@ from annotation.figures import report
 from annotation.importing.annotators import pseudonym
 from annotation.models import Judgment
 from sampling.importing.actions import import_now
+from sampling.importing.carrying_out import look_now
 from sampling.importing.options import Options
 from sampling.intake.records import FoundJudgment, JudgedBy
 from tests.annotation.importing.bring import an_import, bring, record
@@ -140,6 +141,11 @@ def test_pandalm_by_mapping_alone(project):
     # Every row, also those with an answer that is empty, or true and no text: each was said, and judged by three.
     assert not done.left_out.exists()
     assert done.judgments_added == 3 * len(rows)
+    # What a look counts is what came in: many rows have the same prompt and answers.
+    seen, _ = look_now(done, lambda progress: None)
+    added = {"prompts": done.prompts_added, "completions": done.completions_added}
+    assert seen["records"] == added | {"judgments": done.judgments_added}
+    assert seen["known"] == added | {"rows": len(rows)}
 
     names, seen = ("annotator1", "annotator2", "annotator3"), {}
     raw = {}

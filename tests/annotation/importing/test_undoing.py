@@ -107,6 +107,56 @@ def test_new_figures_are_asked_for(project, brought, django_capture_on_commit_ca
     asked.assert_called_once()
 
 
+# --- shared with other imports --------------------------------------------------------------------------------------
+
+
+def judged_by(name: str) -> list:
+    return [record(prefers(0, 1, annotator=name), question=f"Question {n}?") for n in range(2)]
+
+
+def two_that_share(project):
+    """Of one comparison each has the row, and both have a judgment of both: each needs something of the other's."""
+    first, second = an_import(project, "first.jsonl"), an_import(project, "second.jsonl")
+    bring(first, judged_by("dora")[:1])
+    bring(second, judged_by("erik"))
+    bring(first, judged_by("dora"))
+    assert [each.comparisons.count() for each in (first, second)] == [1, 1]
+    return first, second
+
+
+@pytest.mark.parametrize("goes", [0, 1], ids=["the first", "the second"])
+def test_what_two_imports_share_stays_as_the_others(project, goes):
+    both = two_that_share(project)
+    take_out(both[goes])
+    stays = both[1 - goes]
+    for kind, count in ((Prompt, 2), (Completion, 4), (Comparison, 2), (Judgment, 2)):
+        assert set(kind.objects.values_list("data_import", flat=True)) == {stays.pk}
+        assert kind.objects.count() == count
+    stays.refresh_from_db()  # counted where it was handed over: a prompt, its two completions and their comparison
+    assert (stays.prompts_added, stays.completions_added, stays.comparisons_added) == (1, 2, 1)
+    take_out(stays)
+    assert not Prompt.objects.exists()
+    assert not Judgment.objects.exists()
+
+
+def test_two_that_have_revised_each_other_can_both_be_undone(project):
+    first, second = an_import(project, "first.jsonl"), an_import(project, "second.jsonl")
+
+    def says(data_import, number: int, *ranking: int, day: int) -> None:
+        bring(data_import, [record(prefers(*ranking, annotator="dora", day=day), question=f"Question {number}?")])
+
+    says(first, 0, 0, 1, day=1)
+    says(second, 0, 1, 0, day=2)
+    says(second, 1, 0, 1, day=1)
+    says(first, 1, 1, 0, day=2)
+    take_out(first)
+    # Question 0: the first's word stays under the second's, which revises it. Question 1: its revision is gone.
+    kept = Judgment.objects.order_by("comparison", "revision").values_list("data_import", "revision")
+    assert list(kept) == [(second.pk, 1), (second.pk, 2), (second.pk, 1)]
+    take_out(second)
+    assert not Judgment.objects.exists()
+
+
 # --- refused ---------------------------------------------------------------------------------------------------------
 
 
@@ -137,10 +187,6 @@ def revised(project, brought, alice, bob):
     bring(an_import(project, "later.jsonl"), [record(prefers(1, 0, annotator="dora", day=9), question="Question 0?")])
 
 
-def joined(project, brought, alice, bob):
-    bring(an_import(project, "later.jsonl"), [record(prefers(1, 0, annotator="erik"), question="Question 0?")])
-
-
 def made_gold(project, brought, alice, bob):
     Comparison.objects.filter(pk=project.comparisons.first().pk).update(purpose=Purpose.GOLD, known_ranking=[[1], [2]])
 
@@ -151,7 +197,6 @@ IN_THE_WAY = {
     "Annotators have judged comparisons of it here": judged_here,
     "handed out to annotators": held,
     "Later imports hold revisions of its judgments (later.jsonl)": revised,
-    "Other imports have judgments of its comparisons": joined,
     "have a known answer": made_gold,
 }
 

@@ -7,7 +7,7 @@ import pytest
 from django.urls import reverse
 
 from sampling.importing import actions
-from sampling.models import DataImport, FilterSet, Prompt, PromptSet
+from sampling.models import DataImport, FilterSet, LeftOutRow, Prompt, PromptSet
 from tests.annotation.browser.pages import PHONE, assert_accessible
 from tests.sampling.importing.seen import imports_of_each_stage
 
@@ -178,6 +178,19 @@ def test_everything_works_without_javascript(new_page, alice):
     work()
     page.reload()
     assert page.is_visible("text=everything that it had added was taken out")
+
+
+@pytest.mark.parametrize("options", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_row_that_was_left_out_takes_two_lines_at_most_until_it_is_unfolded(new_page, alice, options):
+    pretty = json.dumps({"prompt": "Why? " * 40, "more": {"a": [1, 2, 3]}}, indent=2)
+    row = imports_of_each_stage(PromptSet.objects.create(name="everyday"), alice)[4]
+    LeftOutRow.objects.filter(data_import=row).update(content=pretty, reason="Not usable.")
+    page = new_page(alice, row.get_absolute_url(), **options)
+    first = page.locator("#left-out tbody tr").first
+    assert first.bounding_box()["height"] < 80
+    first.locator("summary").click()
+    assert first.bounding_box()["height"] > 150
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
 
 
 @pytest.mark.parametrize("options", [DESKTOP, {**PHONE, "color_scheme": "dark"}], ids=["desktop light", "phone dark"])

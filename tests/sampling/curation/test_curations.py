@@ -119,6 +119,20 @@ def test_keeping_twice_is_keeping_once(looked):
     assert set(PromptSet.objects.values_list("name", flat=True)) == {"everyday", "few"}
 
 
+def test_where_nothing_is_left_there_is_nothing_to_keep(looked):
+    Curation.objects.filter(pk=looked.pk).update(report=looked.report | {"left": 0})
+    with pytest.raises(ValidationError, match="leave no prompt"):
+        actions.keep(curation=looked, new_name="empty", enqueue=False)
+
+
+def test_a_finished_run_is_nothing_to_retry_or_reclaim(looked):
+    for again in (looked.retry, looked.reclaim):
+        with pytest.raises(StaleState):
+            again()
+    looked.refresh_from_db()
+    assert looked.state == "finished"
+
+
 def test_a_name_that_is_taken_is_refused(looked, everyday):
     with pytest.raises(ValidationError, match='There is a prompt set "everyday" already'):
         actions.keep(curation=looked, new_name="everyday")

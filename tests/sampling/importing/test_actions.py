@@ -131,8 +131,63 @@ def test_other_options_are_looked_at_again():
 def test_options_do_not_change_once_it_is_brought_in():
     mine = looked()
     actions.start(data_import=mine, enqueue=False)
+    with pytest.raises(ValidationError, match="being worked on"):
+        actions.change_options(data_import=mine, options=Options(), enqueue=False)
+    run_import(mine.pk)
     with pytest.raises(ValidationError, match="Undo it first"):
         actions.change_options(data_import=mine, options=Options(), enqueue=False)
+
+
+def test_one_that_brought_nothing_can_be_read_in_another_way():
+    created(doing=Doing.IMPORT)
+    mine = actions.go_on_now(data_import=DataImport.objects.get())
+    again = actions.go_on_now(data_import=created(doing=Doing.IMPORT))
+    assert (again.known_count, again.prompts_added) == (2, 0)
+    options = Options(format=mine.options["format"], eval_percent=50.0)
+    assert actions.change_options(data_import=again, options=options, enqueue=False).doing == "look"
+
+
+def test_a_look_that_found_nothing_of_its_kind_is_not_brought_in():
+    mine = actions.execute(data_import=created(what="completions"))
+    assert mine.seen["records"]["completions"] == 0
+    with pytest.raises(ValidationError, match="found no completions"):
+        actions.start(data_import=mine, enqueue=False)
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed"])
+def test_options_that_were_not_looked_through_are_not_brought_in(state):
+    mine = looked()
+    changed = Options(format=mine.options["format"], eval_percent=100.0)
+    actions.change_options(data_import=mine, options=changed, enqueue=False)
+    DataImport.objects.update(state=state)
+    with pytest.raises(ValidationError, match="not looked through to the end"):
+        actions.start(data_import=mine, enqueue=False)
+
+
+OTHERS = [{"upload": io.BytesIO(b"{}")}, {"prompt_set_name": "another"}, {"what": "completions"}]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=["file", "prompt set", "kind"])
+def test_the_key_of_an_earlier_request_does_not_stand_for_another_one(other):
+    key = uuid.uuid4()
+    created(request_key=key, name="june.jsonl")
+    with pytest.raises(ValidationError, match=r"made the import \"june\.jsonl\""):
+        created(request_key=key, **other)
+
+
+def test_the_key_of_somebody_elses_request_is_refused(alice):
+    key = uuid.uuid4()
+    created(request_key=key)
+    with pytest.raises(ValidationError, match="sent before"):
+        created(request_key=key, created_by=alice)
+
+
+def test_a_finished_task_is_nothing_to_retry_or_reclaim():
+    mine = looked()
+    for again in (mine.retry, mine.reclaim):
+        with pytest.raises(StaleState):
+            again()
+    assert DataImport.objects.get().state == "finished"
 
 
 def test_only_what_failed_or_was_cancelled_is_tried_again():

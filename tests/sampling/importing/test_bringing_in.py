@@ -208,6 +208,26 @@ def test_completions_come_once_each_with_their_writer(jsonl, brought_in):
     assert (again.completions_added, again.known_count) == (0, 1)
 
 
+def test_two_writers_whose_names_differ_only_late_are_two(jsonl, brought_in):
+    long = "org/" + "x" * 300
+    row = {"prompt": "Hi", "completion": "Hello!"}
+    done = brought_in(jsonl(*(row | {"model": long + end} for end in ("a", "b", "a"))), what="completions")
+    assert (done.completions_added, done.known_count, done.rejected_count) == (2, 1, 0)
+    assert set(Completion.objects.values_list("written_by_model", flat=True)) == {long[:200]}  # as it is shown
+
+
+def test_neither_the_look_nor_what_is_left_out_names_who_judged(jsonl, looked_at):
+    pair = {"prompt": "Hi", "chosen": "Hello!", "rejected": "What?", "annotator": "dora@example.org"}
+    rows = [pair, pair | {"chosen": [7]}, pair | {"prompt": ""}]
+    mine = looked_at(jsonl(*rows, "{ " + json.dumps(pair)), what="completions")
+    assert "dora" not in str(mine.seen)
+    assert mine.seen["first_records"][0]["judgments"][0]["annotator"] == "annotator 1"
+    actions.start(data_import=mine, enqueue=False)
+    done = actions.go_on_now(data_import=mine)
+    assert done.rejected_count == 3
+    assert "dora" not in str(list(done.left_out.values()))
+
+
 def test_a_row_without_a_completion_is_no_row_of_completions(jsonl, brought_in):
     done = brought_in(jsonl({"prompt": "Hi"}), what="completions")
     assert done.rejected_count == 1

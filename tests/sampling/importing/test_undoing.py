@@ -46,7 +46,9 @@ def test_prompts_that_were_answered_stay_and_the_runs_are_named(jsonl, brought_i
         undone(done)
     assert Prompt.objects.count() == 2
     done.refresh_from_db()
-    assert (done.state, done.undone_at) == ("failed", None)
+    assert (done.state, done.doing, done.undone_at, done.undone_by) == ("finished", "import", None, None)
+    assert done.failure.startswith("It was not undone.")
+    assert "before_undo" not in done.seen
 
 
 @pytest.mark.django_db
@@ -58,15 +60,40 @@ def test_prompts_that_are_being_answered_stay(jsonl, brought_in):
 
 
 @pytest.mark.django_db
-def test_prompts_that_another_imports_completions_answer_stay(jsonl, brought_in):
-    first = brought_in(jsonl({"prompt": "Hi"}))
+def test_prompts_that_another_imports_completions_answer_become_that_ones(jsonl, brought_in):
+    first = brought_in(jsonl({"prompt": "Hi"}, {"prompt": "Why?"}))
     second = brought_in(jsonl(PAIR, name="pairs.jsonl"), what="completions")
-    with pytest.raises(ImportFailed, match=r'2 completions of data import "pairs\.jsonl"'):
-        undone(first)
+    undone(first)
+    assert Prompt.objects.get().data_import == second
+    second.refresh_from_db()
+    assert second.prompts_added == 1
     undone(second)
-    first.refresh_from_db()
-    assert undone(first).state == "finished"
     assert not Prompt.objects.exists()
+
+
+@pytest.mark.django_db
+def test_two_imports_with_completions_of_each_others_prompts_can_both_be_undone(jsonl, brought_in, monkeypatch):
+    first = brought_in(jsonl(PAIR), what="completions")
+    other = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
+    second = brought_in(jsonl(other, PAIR | {"chosen": "Good day."}), what="completions")
+    Completion.objects.filter(prompt__data_import=second, text="No.").update(data_import=first)
+    undone(first)
+    assert {each.data_import_id for each in Prompt.objects.all()} == {second.pk}
+    assert {each.text for each in Completion.objects.all()} == {"So.", "Good day."}
+    undone(second)
+    assert not Completion.objects.exists()
+
+
+@pytest.mark.django_db
+def test_nothing_that_stood_in_the_source_is_kept_of_an_undone_import(jsonl, looked_at):
+    mine = looked_at(jsonl({"prompt": "A secret"}, "{ broken"))
+    actions.start(data_import=mine, enqueue=False)
+    undone(actions.go_on_now(data_import=mine))
+    mine.refresh_from_db()
+    assert mine.seen["rows"] == 2
+    assert "secret" not in str(mine.seen)
+    assert "broken" not in str(mine.seen)
+    assert not mine.left_out.exists()
 
 
 @pytest.mark.django_db
@@ -81,10 +108,22 @@ def test_an_undo_that_was_refused_can_be_tried_again_or_given_up(jsonl, brought_
     run = SamplingRun.objects.create(prompt_set=done.prompt_set, name="june", state="running")
     with pytest.raises(ImportFailed):
         undone(done)
-    started = actions.start(data_import=done, enqueue=False)
-    assert actions.go_on_now(data_import=started).doing == "import"
+    done.refresh_from_db()
+    assert (done.state, done.doing) == ("finished", "import")
+    assert actions.start(data_import=done, enqueue=False).state == "finished"  # nothing is left to be given up
     run.delete()
     assert undone(done).undone_at is not None
+
+
+@pytest.mark.django_db
+def test_an_import_that_was_stopped_midway_is_so_again_after_an_undo_that_was_refused(jsonl, brought_in):
+    done = brought_in(jsonl({"prompt": "one"}))
+    DataImport.objects.filter(pk=done.pk).update(state="cancelled", done=3, total=9)
+    SamplingRun.objects.create(prompt_set=done.prompt_set, name="june", state="running")
+    with pytest.raises(ImportFailed, match="being answered by"):
+        undone(done)
+    done.refresh_from_db()
+    assert (done.state, done.doing, done.done, done.total) == ("cancelled", "import", 3, 9)
 
 
 @pytest.fixture
@@ -132,7 +171,9 @@ def test_what_begins_to_use_a_prompt_at_the_last_moment_wins(jsonl, brought_in, 
     assert Prompt.objects.count() == 1
     assert Completion.objects.count() == 1
     done.refresh_from_db()
-    assert (done.state, done.undone_at) == ("failed", None)
+    assert (done.state, done.doing, done.undone_at, done.undone_by) == ("finished", "import", None, None)
+    assert done.failure.startswith("It was not undone.")
+    assert "before_undo" not in done.seen
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sampling.intake.formats.mapped import FORMAT
-from sampling.intake.mapping import FIELDS, apply, suggest
+from sampling.intake.mapping import FIELDS, Unmet, apply, suggest
 from sampling.intake.records import FoundCompletion, JudgedBy
 from sampling.json_lines import Unusable
 from tests.sampling.intake.formats.checking import check
@@ -322,3 +322,48 @@ def test_any_row_by_any_mapping_gives_records_or_says_why_not(row, base, mapping
     else:
         for record in records:
             check(record)
+
+
+# --- columns that are not there -----------------------------------------------------------------------------------
+
+
+def unmet(mapping, *rows):
+    found = Unmet(mapping)
+    for row in rows:
+        found.see(row)
+    return found.problems(dict.fromkeys(name for row in rows for name in row))
+
+
+def test_a_column_that_no_row_has_is_told_with_the_one_that_may_be_meant():
+    rows = [{"question": "a", "meta": {"lang": None}}, {"question": "b", "answer": None}]
+    told = unmet({"prompt": "question + input", "completion": "anwser", "language": "meta.language"}, *rows)
+    assert told == {
+        "prompt": 'No row has a column "input".',
+        "completion": 'No row has a column "anwser". Is "answer" meant?',
+        "language": 'No row has anything at "meta.language".',
+    }
+
+
+def test_a_column_that_one_row_has_is_there():
+    rows = [{"a + b": 1, "d": [{"w": None}]}, {"c": None, "d": [{"w": "x"}, {}]}]
+    mapping = {"prompt": "a + b", "category": "c", "annotator": "d[].w", "writer": "=gpt", "no field": "x", "id": ""}
+    assert unmet(mapping, *rows) == {}
+    assert unmet({"metadata": ["c", "e"]}, *rows) == {"metadata": 'No row has a column "e".'}
+
+
+# --- answers that are empty ---------------------------------------------------------------------------------------
+
+
+def test_an_empty_answer_that_was_judged_is_one_and_others_are_none():
+    asked = {"prompt": "Why?"}
+    for said in ({"preference": "b"}, {"preferred_index": 1}, {"ranks": [2, 1]}, {"scores": [[0, 3], [1, 2]]}):
+        record = read(asked | {"completions": ["", "So."]} | said)
+        assert [completion.text for completion in record.completions] == ["", "So."]
+        assert {judgment.groups for judgment in record.judgments} == {SECOND}
+    fewer = read(asked | {"completions": ["So.", "No.", ""], "ranks": [1, 2, None]})
+    assert [completion.text for completion in fewer.completions] == ["So.", "No."]
+    assert [completion.text for completion in judged_of({"completion_a": "", "completion_b": True})] == ["", "true"]
+
+
+def judged_of(answers):
+    return read({"prompt": "Is it?", "preference": "b"} | answers).completions

@@ -114,7 +114,10 @@ def test_texts_alone_are_rows_with_a_text(write):
         (b"BZh9rest", "bunzip2"),
         ("prompt,x\n1,2\n".encode("utf-16"), "iconv -f UTF-16 -t UTF-8"),
         ('{"prompt": "Why?"}'.encode("utf-16-le"), "iconv -f UTF-16 -t UTF-8"),
-        (gzip.compress(gzip.compress(b"{}")), "a gzip inside of a gzip"),
+        ('\n{"prompt": "Why?"}'.encode("utf-32-be"), "iconv -f UTF-16 -t UTF-8"),
+        (gzip.compress(bytes(1_000_000)), "is no text: it begins with bytes that no letter has"),
+        (b"\0\1\2\3 some other file", "is no text"),
+        (gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0), "a gzip inside of a gzip"),
         (b"Dear reader, this is prose.\nIt has no rows at all.", "not recognised"),
         (b"PAR1 and then nothing", "no whole Parquet file"),
     ],
@@ -346,3 +349,115 @@ def test_rows_go_on_from_where_one_stopped(write, start):
     ):
         path = write(name, content)
         assert read(path, start) == read(path)[start:]
+
+
+# --- names of columns ---------------------------------------------------------------------------------------------
+
+
+def test_a_table_may_name_two_thousand_columns_alike(write):
+    """Were each name compared with all before it for each of its numbers, this took minutes."""
+    (row,) = good(write("data.csv", ",".join(["a"] * 2000) + "\n" + ",".join(["1"] * 2000) + "\n"))
+    assert list(row) == ["a", *(f"a {number}" for number in range(2, 2001))]
+
+
+def test_a_table_of_more_columns_is_refused(write):
+    with pytest.raises(SourceUnusable, match=r"names 3,000 columns; at most 2,000 are read\. Leave some"):
+        read(write("data.csv", ",".join(["a"] * 3000) + "\n1\n"))
+
+
+def test_columns_of_one_name_are_numbered_around_the_names_that_are_there(write):
+    (row,) = good(write("data.csv", "a,a 2,a,,a,a 2\n1,2,3,4,5,6\n"))
+    assert list(row) == ["a", "a 2", "a 3", "column 4", "a 4", "a 2 2"]
+
+
+# --- sources that end before their end ----------------------------------------------------------------------------
+
+
+def broke_off(path, start=0):
+    source = open_source("file", path)
+    list(source.rows(start))
+    return source.broke_off
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "after"),
+    [
+        ("a.jsonl", b'{"a": 1}\n{"a": "x', 1),
+        ("a.jsonl", b'{"a": 1}\n{"a": {"b": 1}', 1),
+        ("a.jsonl", '{"a": 1}\n{"a": "\u00fc'.encode()[:-1], 1),
+        ("a.jsonl", gzip.compress(lines(ROWS).encode())[:-9], 7),
+        ("a.json", b'[{"a": 1}, {"a": 2}, {"a"', 2),
+        ("a.json", b'[{"a": 1}, {"a": 2}', 2),
+        ("a.csv", b"a,b\n1,2\n3", 1),
+        ("a.csv", b'a,b\n1,2\n3,"x', 1),
+    ],
+)
+def test_a_source_says_after_which_row_it_breaks_off(write, name, content, after):
+    path = write(name, content)
+    assert broke_off(path).startswith(f"The source breaks off after row {after}: ")
+    assert broke_off(path, start=after) == broke_off(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", b'{"a": 1}\n{"a": \n'),
+        ("a.jsonl", b'{"a": 1}\n[1]'),
+        ("a.jsonl", b'{"a": 1}\n{"a": 2}'),
+        ("a.json", b'[{"a": 1}, {"a": x}]'),
+        ("a.csv", b"a,b\n1,2\n3,4,5"),
+        ("a.csv", b"a,b\n1,2\n3\n"),
+    ],
+)
+def test_a_bad_row_at_the_end_of_a_whole_file_is_only_that(write, name, content):
+    assert broke_off(write(name, content)) == ""
+
+
+def test_a_source_that_is_read_again_is_judged_anew(write):
+    path = write("a.jsonl", b'{"a": 1}\n{"a": ')
+    source = open_source("file", path)
+    list(source.rows())
+    assert source.broke_off
+    path.write_bytes(b'{"a": 1}\n{"a": 2}\n')
+    list(source.rows())
+    assert not source.broke_off
+
+
+# --- rows that an import left out ---------------------------------------------------------------------------------
+
+
+def left_out(content, **more) -> dict:
+    return {"line": 12, "why": "rejected", "reason": "no prompt", "content": content} | more
+
+
+def test_a_row_that_was_left_out_is_read_as_what_it_was(write):
+    table = 'line,why,reason,content\n12,rejected,no prompt,"{""a"": 1}"\n'
+    for path in (
+        write("a.jsonl", lines([left_out('{"a": 1}')])),
+        write("a.jsonl", lines([left_out({"a": 1}, cut=True)])),
+        write("a.json", json.dumps([left_out('{"a": 1}')])),
+        write("a.csv", table),
+    ):
+        (row,) = read(path)
+        assert (row.line, row.row, row.problem, row.content) == (1, {"a": 1}, "", '{"a": 1}')
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (left_out("{"), "The content of row 12 is still no row: Not JSON"),
+        (left_out(["a"]), '"content" is a list'),
+        (left_out('{"a": "' + "x" * CONTENT_CHARACTERS), "Row 12 was cut at 20,000 characters"),
+        (left_out("{", cut=True), "Row 12 was cut"),
+        (left_out('{"a": "\\u0000"}'), "NUL"),
+    ],
+)
+def test_a_row_that_is_not_mended_says_why(write, row, problem):
+    (found,) = read(write("a.jsonl", lines([row])))
+    assert found.row is None
+    assert problem in found.problem
+
+
+def test_other_rows_with_such_columns_stay_as_they_are(write):
+    others = [left_out("{}", why="just so"), left_out("{}", more=1), {"line": 1, "why": "rejected", "content": "{}"}]
+    assert good(write("a.jsonl", lines(others))) == others
