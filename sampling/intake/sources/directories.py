@@ -156,7 +156,9 @@ class Chain(Source):
             if source.broke_off:
                 broken.append(f"{name}: {source.broke_off}")
                 more = len(broken) - PARTS_TOLD
-                self.broke_off = " ".join(broken[:PARTS_TOLD]) + (f" So do {more:,} more files." if more > 0 else "")
+                self.broke_off = " ".join(broken[:PARTS_TOLD]) + (
+                    f" So with {more:,} more of the files." if more > 0 else ""
+                )
             self._now, self._read = None, self._read + (source.size or 0)
         self.passed = before
 

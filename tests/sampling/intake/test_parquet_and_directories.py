@@ -227,3 +227,19 @@ def test_a_saved_dataset_that_is_damaged_is_refused(tmp_path):
     next((tmp_path / "one").glob("*.arrow")).write_bytes(b"nothing")
     with pytest.raises(SourceUnusable, match="Save it again with save_to_disk"):
         read(tmp_path / "one", kind="directory")
+
+
+def test_a_directory_names_the_files_that_break_off(tmp_path):
+    for number in range(5):
+        (tmp_path / f"{number}.jsonl").write_text('{"a": 1}\n' + '{"a": ' * (number != 2))
+    source = open_source("directory", tmp_path)
+    assert len(list(source.rows())) == 5 + 4
+    assert [name for name in "01234" if f"{name}.jsonl: The source breaks off after row 1: " in source.broke_off] == [
+        "0", "1", "3",
+    ]  # fmt: skip
+    assert source.broke_off.endswith("So with 1 more of the files.")
+    for number in range(5):
+        (tmp_path / f"{number}.jsonl").write_text('{"a": 1}\n')
+    whole = open_source("directory", tmp_path)
+    list(whole.rows())
+    assert whole.broke_off == ""
