@@ -13,6 +13,7 @@ class Family(IntEnum):
 
     CLAIMS = 7301  # of an annotator: their other tabs wait
     REPORT = 7302  # of a project: a worker computes it
+    COMPLETED = 7304  # of a comparison: whoever gives its last judgment sees all the others
     SLOTS = 7303  # of a project: a manager or a reviewer makes slots or takes them away
 
 

@@ -18,6 +18,8 @@ VAR_DIR.mkdir(parents=True, exist_ok=True)
 
 DEBUG = os.environ.get("DEBUG", "") in ("1", "true", "yes")
 SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret(VAR_DIR / "secret_key")
+# Annotators' pseudonyms are made with it: unlike SECRET_KEY it must stay, or they would be others in each export.
+PSEUDONYM_KEY = os.environ.get("PSEUDONYM_KEY") or kept_secret(VAR_DIR / "pseudonym_key", first=SECRET_KEY)
 HTTPS_ONLY = os.environ.get("HTTPS_ONLY", "") in ("1", "true", "yes")
 # This machine always: the simulated annotators, and whoever looks whether the site answers, come from here.
 ALLOWED_HOSTS = [*installation.listed(os.environ.get("ALLOWED_HOSTS", "")), "localhost", "127.0.0.1", "[::1]"]
@@ -120,6 +122,7 @@ CELERY_BEAT_SCHEDULE = {
     )
 }
 CELERY_BEAT_SCHEDULE["sampling.tasks.forget_old"] = {"task": "sampling.tasks.forget_old", "schedule": 3600.0}
+WEBHOOKS_TO_PRIVATE_ADDRESSES = os.environ.get("WHETSTONE_WEBHOOKS_PRIVATE", "1") not in ("0", "false", "no")
 # What can be imported, and which class keeps it (sampling/importing/stores.py).
 IMPORT_STORES = {
     "prompts": "sampling.importing.prompts.PromptStore",
@@ -139,7 +142,8 @@ VLLM_URLS = installation.listed(os.environ.get("VLLM_URLS", ""))
 REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "sampling.rest.problems.handler",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["sampling.rest.reading.BoundedJson"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sampling.rest.reading.AlwaysJson",
     "DEFAULT_PAGINATION_CLASS": "sampling.rest.pages.Pages",
     "DEFAULT_FILTER_BACKENDS": ["sampling.rest.filtering.AllowListedFilters"],
     "DEFAULT_SCHEMA_CLASS": "sampling.rest.schema.Described",

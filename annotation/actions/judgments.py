@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from annotation.actions.leases import locked, must_be_held
 from annotation.actions.refusals import AnsweredMeanwhile, KeyReused
+from annotation.advisory_locks import Family, wait_for
 from annotation.models import (
     Assignment,
     AssignmentPurpose,
@@ -24,7 +25,7 @@ from annotation.rendering.markdown import SHOWN_CHARACTERS
 from annotation.rules.marks import Mark, Questions, check_mark
 from annotation.rules.ranking import EDIT, Ranking, RankingError, check_covers, check_edit
 from sampling.models import Completion, Event, Origin
-from sampling.webhooks.emitting import emit
+from sampling.webhooks.emitting import emit, is_heard
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,10 @@ _COMPLETED = """
 
 
 def _tell_if_completed(project: Project, judgment: Judgment) -> None:
+    if not is_heard(Event.COMPARISON_COMPLETED):
+        return
+    # Of two that come together, neither sees the other's slot as filled: so the second waits. The last lock taken.
+    wait_for(Family.COMPLETED, judgment.comparison_id)
     data = {"project": project.slug, "comparison": judgment.comparison_id, "judgment": judgment.pk}
     parameters = {"comparison": judgment.comparison_id}
     emit(Event.COMPARISON_COMPLETED, data, only_if=_COMPLETED, parameters=parameters)

@@ -89,7 +89,7 @@ def features_of(rows: Rows, marks: Marks) -> dict[str, Any]:
 
 def pseudonym(annotator_id: int) -> str:
     """A name that is always the same for one annotator of this installation, and says nothing about them."""
-    return _pseudonym(settings.SECRET_KEY, annotator_id)
+    return _pseudonym(settings.PSEUDONYM_KEY, annotator_id)
 
 
 @lru_cache(maxsize=4096)  # a row a judgment asks for the same few again and again

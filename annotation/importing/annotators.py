@@ -1,17 +1,18 @@
 """Who judged elsewhere, as users of ours that stand for them: a pseudonym, nobody's password, never active.
 
-A pseudonym is a keyed hash of the source's name (HMAC-SHA256 under SECRET_KEY) and of the project: the same name in the
-same project is the same annotator in any file, and in another project somebody else. The name itself is kept with no
-judgment, and in what is shown and left out of a source the columns that are known to hold it are replaced, as are
+A pseudonym is a keyed hash of the source's name (HMAC-SHA256 under PSEUDONYM_KEY) and of the project: the same name in
+the same project is the same annotator in any file, and in another project somebody else. The name itself is kept
+with no judgment, and in what is shown and left out of a source the columns that are known to hold it are replaced, as are
 columns that were mapped to it (sampling/importing/hiding.py). It stays in an uploaded file until that is deleted
 (forgetting.py), and wherever somebody wrote it into a text: a rationale, a completion, metadata, the reason why a row
-was left out. With another SECRET_KEY the names of a later import are others: whoever must change it keeps the old one
-for imports.
+was left out. With another PSEUDONYM_KEY the names of a later import are others: whoever must change it keeps the old
+one for imports.
 """
 
 import re
 from collections.abc import Iterable
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, QuerySet
@@ -47,7 +48,8 @@ def _seal(project: Project, digits: str) -> str:
 
 
 def _hash(salt: str, project: Project, text: str) -> str:
-    return salted_hmac(salt, f"{project.pk}:{text}", algorithm="sha256").hexdigest()[:DIGITS]
+    said = f"{project.pk}:{text}"
+    return salted_hmac(salt, said, secret=settings.PSEUDONYM_KEY, algorithm="sha256").hexdigest()[:DIGITS]
 
 
 def ids_of(project: Project, names: Iterable[str]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -37,8 +38,11 @@ class Tokens(mixins.ListModelMixin, mixins.RetrieveModelMixin, Resource):
     @extend_schema(request=None, responses=TokenShown)
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, pk: int) -> Response:
-        """From now on it opens nothing: also the one that this request came with."""
+        """From now on it opens nothing. A token may revoke itself; for another one it needs the scope `manage`."""
         token = self.get_object()
+        own = request.auth
+        if isinstance(own, ApiToken) and own != token and Scope.MANAGE not in own.scopes:
+            raise PermissionDenied('To revoke another token, this one needs the scope "manage".')
         revoke_token(token=token)
         token.refresh_from_db()
         return Response(self.get_serializer(token).data)

@@ -12,7 +12,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -29,6 +29,7 @@ from sampling.rest.fields import Named
 from sampling.rest.filtering import Id
 from sampling.rest.pages import Pages
 from sampling.rest.problems import Conflict, by_field
+from sampling.rest.reading import BoundedJson
 from sampling.rest.views import SiteResource
 
 LONGEST_PASTED = 5_000_000
@@ -182,7 +183,7 @@ class Imports(mixins.ListModelMixin, SiteResource):
     def get_parsers(self) -> list:
         """An upload comes in parts; nothing else does."""
         doing = getattr(self, "action", None) or self.action_map.get((self.request.method or "").lower())
-        return [JSONParser(), MultiPartParser()] if doing == "create" else [JSONParser()]
+        return [BoundedJson(), MultiPartParser()] if doing == "create" else [BoundedJson()]
 
     @extend_schema(
         request={"application/json": ImportAsked, "multipart/form-data": ImportUploaded}, responses={202: ImportFull}

@@ -10,6 +10,7 @@ import json
 from datetime import timedelta
 from http import HTTPStatus
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from rest_framework import exceptions
@@ -96,7 +97,16 @@ def _met(noted: IdempotentRequest) -> IdempotentRequest:
 
 def _hash_of(request: Request) -> str:
     raw = request._request
-    # An upload is a stream that is read once: its length stands for it.
-    is_form = (raw.content_type or "").startswith("multipart/")
-    body = raw.headers.get("Content-Length", "").encode() if is_form else raw.body
-    return hashlib.sha256(b"\n".join([raw.method.encode(), raw.get_full_path().encode(), body])).hexdigest()
+    digest = hashlib.sha256(b"\n".join([raw.method.encode(), raw.get_full_path().encode(), b""]))
+    if not (raw.content_type or "").startswith("multipart/"):
+        digest.update(raw.body)
+        return digest.hexdigest()
+    for name, value in sorted(request.data.items()):  # parsed once, and kept for the view
+        digest.update(repr(name).encode())
+        if not isinstance(value, UploadedFile):
+            digest.update(repr(value).encode())
+            continue
+        for piece in value.chunks():
+            digest.update(piece)
+        value.seek(0)
+    return digest.hexdigest()

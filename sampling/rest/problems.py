@@ -4,7 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, ValidationError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, serializers
@@ -35,6 +35,12 @@ class ProblemRenderer(JSONRenderer):
     ensure_ascii = True
     media_type = MEDIA_TYPE
     format = "problem"
+
+
+class TooLarge(exceptions.APIException):
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+    default_detail = "The body is larger than 20 MB. Send fewer rows at once, or upload a file as an import."
 
 
 class Conflict(exceptions.APIException):
@@ -90,6 +96,8 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     match error:
         case exceptions.APIException():
             return error
+        case RequestDataTooBig():
+            return TooLarge()
         case Http404():
             return exceptions.NotFound(str(error) or None)
         case PermissionDenied():

@@ -3,7 +3,6 @@
 from typing import Any
 
 from rest_framework import viewsets
-from rest_framework.exceptions import APIException
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -55,8 +54,3 @@ class SiteResource(Resource):
     """For staff: what concerns the whole site."""
 
     permission_classes = [IsAuthenticated, IsStaff, HasScope]
-
-
-class NotAllowedHere(APIException):
-    status_code = 403
-    default_code = "permission_denied"

@@ -155,10 +155,9 @@ class Chain(Source):
             self.unwraps |= source.unwraps
             if source.broke_off:
                 broken.append(f"{name}: {source.broke_off}")
-                more = len(broken) - PARTS_TOLD
-                self.broke_off = " ".join(broken[:PARTS_TOLD]) + (
-                    f" So with {more:,} more of the files." if more > 0 else ""
-                )
+                self.broke_off = " ".join(broken[:PARTS_TOLD])
+                if (others := len(broken) - PARTS_TOLD) > 0:
+                    self.broke_off += f" Others of its files do too: {others:,}."
             self._now, self._read = None, self._read + (source.size or 0)
         self.passed = before
 

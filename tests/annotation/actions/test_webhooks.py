@@ -1,6 +1,9 @@
+import threading
+import time
 import uuid
 
 import pytest
+from django.db import connection, transaction
 
 from annotation import actions
 from annotation.models import Comparison, Role
@@ -41,3 +44,27 @@ def test_gold_is_told_to_nobody(project, comparison, bob):
     Comparison.objects.update(purpose="qualification", known_ranking=[[pk] for pk in ids])
     answer(project, bob)
     assert not Delivery.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_last_judgments_at_once_one_tells(project, comparison, bob, charlie):
+    Comparison.objects.update(wanted=2)
+    comparison.slots.create(project=project, number=2, free_from=comparison.created_at)
+    actions.add_member(project=project, user=charlie, role=Role.ANNOTATOR)
+    held = {user: actions.claim_next(project=project, annotator=user) for user in (bob, charlie)}
+    both = threading.Barrier(2)
+
+    def submit(user):
+        both.wait()
+        given = actions.Answer(ranking=[[pk] for pk in held[user].display_order])
+        with transaction.atomic():
+            actions.submit_judgment(assignment=held[user], annotator=user, answer=given, request_key=uuid.uuid4())
+            time.sleep(0.3)  # the other one comes to its condition meanwhile
+        connection.close()
+
+    threads = [threading.Thread(target=submit, args=[user]) for user in (bob, charlie)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Delivery.objects.count() == 1

@@ -202,7 +202,7 @@ def test_annotators_have_stable_pseudonyms_and_no_names(snapshot, tmp_path, sett
     assert not any(b"alice" in content for content in contents(tmp_path / "out").values())
     alice = snapshot.judgments.first().annotator_id
     assert pseudonym(alice) == rows[0]["annotator"]
-    settings.SECRET_KEY = "another installation"
+    settings.PSEUDONYM_KEY = "another installation"
     assert pseudonym(alice) != rows[0]["annotator"]
 
 

@@ -237,7 +237,7 @@ def test_a_directory_names_the_files_that_break_off(tmp_path):
     assert [name for name in "01234" if f"{name}.jsonl: The source breaks off after row 1: " in source.broke_off] == [
         "0", "1", "3",
     ]  # fmt: skip
-    assert source.broke_off.endswith("So with 1 more of the files.")
+    assert source.broke_off.endswith("Others of its files do too: 1.")
     for number in range(5):
         (tmp_path / f"{number}.jsonl").write_text('{"a": 1}\n')
     whole = open_source("directory", tmp_path)

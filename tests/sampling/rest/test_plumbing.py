@@ -2,6 +2,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.utils import timezone
 
@@ -117,3 +118,34 @@ def test_the_documentation_is_there_without_a_foreign_script(client, db):
     script = client.get("/api/docs/?script=")
     assert script["Content-Type"].startswith("application/javascript")
     assert client.get("/api/schema/").json()["openapi"].startswith("3.1")
+
+
+def test_nesting_without_end_is_told(program, client):
+    deep = "[" * 100_000
+    answer = client.generic(
+        "POST", SETS, deep, content_type="application/json", headers={"Authorization": f"Bearer {program.text}"}
+    )
+    assert answer.status_code == 400
+    assert "nested" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "k1"}], ids=["without a key", "with a key"])
+def test_a_body_that_is_too_large_is_told(program, settings, key):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+    answer = program.post(SETS, {"name": "more than ten bytes"}, **key)
+    assert (answer.status_code, answer["Content-Type"]) == (413, MEDIA_TYPE)
+
+
+def test_a_browser_that_asks_for_a_page_gets_json(program):
+    assert program.get(SETS, Accept="text/html").status_code == 200
+
+
+def test_another_file_under_the_same_key_is_another_request(program, client, settings, tmp_path, monkeypatch):
+    settings.VAR_DIR = tmp_path
+    monkeypatch.setattr("sampling.tasks.run_import.delay", lambda *told: None)
+    headers = {"Authorization": f"Bearer {program.text}", "Idempotency-Key": "k1"}
+    statuses = []
+    for text in (b'{"prompt": "one"}', b'{"prompt": "two"}', b'{"prompt": "one"}'):
+        parts = {"what": "prompts", "prompt_set": "june", "file": SimpleUploadedFile("prompts.jsonl", text)}
+        statuses.append(client.post("/api/imports/", parts, headers=headers).status_code)
+    assert statuses == [202, 422, 202]

@@ -113,3 +113,11 @@ def test_revoking_twice_keeps_the_first_time(program):
     first = ApiToken.objects.get().revoked_at
     revoke_token(token=program.token)
     assert ApiToken.objects.get().revoked_at == first
+
+
+def test_a_token_that_may_only_look_revokes_itself_and_no_other(alice, program):
+    reader = Program(alice, [Scope.READ])
+    assert reader.post(f"/api/tokens/{program.token.pk}/revoke/").status_code == 403
+    assert reader.post(f"/api/tokens/{reader.token.pk}/revoke/").status_code == 200
+    assert reader.get(SETS).status_code == 401
+    assert program.get(SETS).status_code == 200

@@ -1,4 +1,5 @@
 import json
+import socket
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -6,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import httpx
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks.webhooks import Webhook as Receiver
@@ -20,6 +21,13 @@ ROUND_AND_SNAPSHOT = ["round.finished", "snapshot.frozen"]
 @pytest.fixture(autouse=True)
 def workers(monkeypatch):
     told = []
+    place = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 443))
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *more, **named: [place] if "example" in str(host) else real(host, *more, **named),
+    )
     monkeypatch.setattr("sampling.tasks.deliver_webhooks.delay", lambda: told.append(1))
     return told
 
@@ -43,7 +51,7 @@ class Answering:
         return httpx.Response(status, headers={"location": "https://elsewhere.example/"})
 
     def take(self) -> int:
-        return delivering.deliver_due(httpx.Client(transport=httpx.MockTransport(self)))
+        return delivering.deliver_due(httpx.MockTransport(self))
 
 
 def due_now():
@@ -122,6 +130,81 @@ def test_a_worker_that_dies_costs_one_attempt(webhook):
     due_now()
     Answering(200).take()
     assert Delivery.objects.get().attempts == 2
+
+
+def test_one_that_does_not_answer_keeps_no_other_back(webhook):
+    actions.create_webhook(url="https://other.example/", events=ROUND_AND_SNAPSHOT)
+    for _ in range(3):
+        emitting.emit(Event.ROUND_FINISHED, {})
+    silent = httpx.ReadTimeout("nothing came")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "example.org":
+            raise silent
+        return httpx.Response(200)
+
+    assert delivering.deliver_due(httpx.MockTransport(answer)) == 4  # one attempt at the silent one, three deliveries
+    assert Delivery.objects.filter(state=DeliveryState.DELIVERED).count() == 3
+
+
+def test_another_worker_that_delivers_is_left_to_it(webhook, db):
+    emitting.emit(Event.ROUND_FINISHED, {})
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, 0)", [delivering.LOCK])
+        assert Answering(200).take() == 0
+    finally:
+        other.close()
+    assert Answering(200).take() == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/latest", "http://[fe80::1]/", "http://0.0.0.0/", "http://[::ffff:169.254.1.1]/"]
+)
+def test_a_machines_own_keys_are_not_to_be_had(webhook, url):
+    Webhook.objects.update(url=url)
+    emitting.emit(Event.ROUND_FINISHED, {})
+    receiver = Answering()
+    receiver.take()
+    assert not receiver.got
+    assert "NotAllowed" in Delivery.objects.get().last_error
+
+
+def test_private_networks_can_be_closed(webhook, settings):
+    settings.WEBHOOKS_TO_PRIVATE_ADDRESSES = False
+    Webhook.objects.update(url="http://127.0.0.1:5432/")
+    emitting.emit(Event.ROUND_FINISHED, {})
+    Answering().take()
+    assert "WHETSTONE_WEBHOOKS_PRIVATE" in Delivery.objects.get().last_error
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_drips_is_left_at_the_deadline(alice, monkeypatch):
+    monkeypatch.setattr(delivering, "DEADLINE_SECONDS", 0.5)
+    listening = socket.create_server(("127.0.0.1", 0))
+    done = threading.Event()
+
+    def drip():
+        taken, _ = listening.accept()
+        with taken:
+            while not done.wait(0.1):
+                try:
+                    taken.sendall(b"H")
+                except OSError:
+                    return
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        actions.ping(webhook=actions.create_webhook(url=url, events=ROUND_AND_SNAPSHOT))
+        delivering.deliver_due()
+    finally:
+        done.set()
+        thread.join()
+        listening.close()
+    assert Delivery.objects.get().last_error
 
 
 @pytest.mark.django_db(transaction=True)

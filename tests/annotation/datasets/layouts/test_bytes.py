@@ -76,7 +76,7 @@ def write_of(path, view, comparisons):
 
 @pytest.mark.parametrize("view", views(), ids=name_of)
 def test_the_bytes_are_what_they_were(view, tmp_path, settings):
-    settings.SECRET_KEY = "golden"
+    settings.PSEUDONYM_KEY = "golden"
     written = write(tmp_path / "rows", view)
     content = (tmp_path / "rows").read_bytes()
     assert (written.file.size, written.file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
@@ -86,7 +86,7 @@ def test_the_bytes_are_what_they_were(view, tmp_path, settings):
 @pytest.mark.parametrize("view", [view for view in views() if view.file_type == FileType.JSONL], ids=name_of)
 def test_parquet_holds_what_the_lines_hold_in_the_columns_that_are_declared(view, tmp_path, settings):
     parquet = pytest.importorskip("pyarrow.parquet")
-    settings.SECRET_KEY = "golden"
+    settings.PSEUDONYM_KEY = "golden"
     write(tmp_path / "rows.jsonl", view)
     write(tmp_path / "rows.parquet", View(view.layout, view.rows, FileType.PARQUET, view.has_rationales, "", MARKS))
     lines = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().split("\n") if line]
