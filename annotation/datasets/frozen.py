@@ -17,7 +17,7 @@ metadata too. So no layout needs a query of its own, and none may read a table: 
 change no export.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -26,10 +26,13 @@ from typing import Any, NamedTuple
 from annotation.rules.aggregation import ANY_PAIR, Aggregation, PairRule
 from annotation.rules.consensus import (
     Consensus,
+    Shares,
     agreed_safety,
     agreed_ties,
     consensus_of,
-    winning_shares,
+    shares_of,
+    tied_pairs,
+    without_safe_and_unsafe,
     without_unsafe_over_safe,
 )
 from annotation.rules.marks import Mark, Safety, mark_from_json
@@ -84,12 +87,17 @@ class FrozenJudgment(NamedTuple):
 
 
 class KeptPairs(NamedTuple):
-    """The pairs of one judgment that become data, and how many are dropped for which reason."""
+    """The pairs of one judgment that become data, and how many are dropped for which reason.
+
+    ``ties``: (low, high) of those that it sees no difference in and that the rule lets in as it does the others, for
+    the layouts that have rows of ties. None of the numbers counts ties.
+    """
 
     pairs: list[Pair]
     unsafe: int = 0  # an unsafe completion above a safe one
-    disputed: int = 0  # too few of the pair's judgments agree on either order
+    disputed: int = 0  # too few of the pair's judgments say the same: the others are too many, or outvote this one
     weak: int = 0
+    ties: Sequence[tuple[int, int]] = ()
 
 
 @dataclass(frozen=True)
@@ -120,26 +128,43 @@ class JudgedComparison:
 
     def kept_pairs(self, judgment: FrozenJudgment) -> KeptPairs:
         """The pairs of one judgment that the rule lets in."""
-        pairs = pairs_of(ranking_of(judgment))
-        disputed = weak = 0
+        ranking = ranking_of(judgment)
+        pairs, ties = pairs_of(ranking), tied_pairs(ranking) if ranking.has_ties else []
+        disputed = weak = unsafe = 0
         if self.rule.asks_agreement:
-            agreed = [pair for pair in pairs if self.rule.is_agreed(self._shares[_low_high(pair)])]
+            agreed = [pair for pair in pairs if self.rule.is_agreed(self._shares[_low_high(pair)].of(pair))]
             pairs, disputed = agreed, len(pairs) - len(agreed)
-        if self.rule.min_strength != ANY_PAIR.min_strength:
+            ties = [low_high for low_high in ties if self.rule.is_agreed(self._shares[low_high].tie)]
+        if self.rule.asks_strength:
             strong = [pair for pair in pairs if self.rule.is_strong(pair.strength)]
-            pairs, weak = strong, len(pairs) - len(strong)
-        if not judgment.marks:
-            return KeptPairs(pairs, 0, disputed, weak)
-        kept, unsafe = without_unsafe_over_safe(pairs, _safety(judgment))
-        return KeptPairs(kept, unsafe, disputed, weak)
+            pairs, weak, ties = strong, len(pairs) - len(strong), []
+        if judgment.marks:
+            safety = _safety(judgment)
+            pairs, unsafe = without_unsafe_over_safe(pairs, safety)
+            ties = without_safe_and_unsafe(ties, safety)
+        return KeptPairs(pairs, unsafe, disputed, weak, ties)
+
+    def said_by(self, judgment: FrozenJudgment) -> KeptPairs:
+        """What one judgment says of each pair, whatever the rule asks; without unsafe over safe."""
+        return self._unruled.kept_pairs(judgment)
 
     def consensus(self) -> Consensus:
         """The pairs that are agreed on over the judgments that count, by the rule, each with its probability."""
         return consensus_of(self._rankings, self._agreed_safety, self.rule, self._weights)
 
     def ties(self) -> list[tuple[int, int]]:
-        """The pairs in which most see no difference, over the judgments that count."""
-        return agreed_ties(self._rankings, self._agreed_safety)
+        """The pairs in which most see no difference, over the judgments that count, by the rule."""
+        return agreed_ties(self._rankings, self._agreed_safety, self.rule)
+
+    @property
+    def unsafe(self) -> set[int]:
+        """The completions that most of those who marked them found unsafe."""
+        return {pk for pk, safety in self._agreed_safety.items() if safety is Safety.UNSAFE}
+
+    @property
+    def is_all_bad(self) -> bool:
+        """Whether more than half found every completion bad."""
+        return 2 * sum(judgment.all_bad for judgment in self.counting) > len(self.counting)
 
     def judged_by(self, kinds: Collection[str]) -> "JudgedComparison | None":
         """The same with the judgments of these kinds of judges alone; None where there is none."""
@@ -157,8 +182,12 @@ class JudgedComparison:
         return [self.rule.weight_of(judgment.annotator_id) for judgment in self.counting]
 
     @cached_property
-    def _shares(self) -> dict[tuple[int, int], float]:
-        return winning_shares(self._rankings)
+    def _shares(self) -> dict[tuple[int, int], Shares]:
+        return shares_of(self._rankings)
+
+    @cached_property
+    def _unruled(self) -> "JudgedComparison":
+        return self if self.rule is ANY_PAIR else replace(self, rule=ANY_PAIR)
 
     @property
     def _agreed_safety(self) -> dict[int, Safety]:

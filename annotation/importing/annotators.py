@@ -2,8 +2,8 @@
 
 A pseudonym is a keyed hash of the source's name (HMAC-SHA256 under PSEUDONYM_KEY) and of the project: the same name in
 the same project is the same annotator in any file, and in another project somebody else. The name itself is kept
-with no judgment, and in what is shown and left out of a source the columns that are known to hold it are replaced, as are
-columns that were mapped to it (sampling/importing/hiding.py). It stays in an uploaded file until that is deleted
+with no judgment, and in what is shown and left out of a source the columns that are known to hold it are replaced, as
+are columns that were mapped to it (sampling/importing/hiding.py). It stays in an uploaded file until that is deleted
 (forgetting.py), and wherever somebody wrote it into a text: a rationale, a completion, metadata, the reason why a row
 was left out. With another PSEUDONYM_KEY the names of a later import are others: whoever must change it keeps the old
 one for imports.

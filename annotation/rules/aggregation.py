@@ -46,8 +46,9 @@ LEVELS = (
 class PairRule:
     """What is asked of a pair before it becomes data.
 
-    ``agreement``: 0.5 to 1; the least share of a pair's judgments that must be for its winner (with Dawid-Skene the
-    least probability), compared in whole per cents, so that 2 of 3 are 67 %. At 0.5 nothing is asked.
+    ``agreement``: 0.5 to 1; the least share of a pair's judgments that must say what a row says (with Dawid-Skene the
+    least probability), compared in whole per cents, so that 2 of 3 are 67 %. At 0.5 nothing is asked. What is asked of
+    an order is asked of a tie too, where a layout has rows of ties; and where a strength is asked, no tie is a row.
     ``accuracies``: by annotator's id, for Dawid-Skene.
     """
 
@@ -59,6 +60,10 @@ class PairRule:
     @property
     def asks_agreement(self) -> bool:
         return self.agreement > 0.5
+
+    @property
+    def asks_strength(self) -> bool:
+        return self.min_strength != LEVELS[0]
 
     def is_agreed(self, share: float) -> bool:
         return not self.asks_agreement or round(100 * share) >= round(100 * self.agreement)

@@ -22,7 +22,7 @@ from enum import Enum
 from itertools import combinations
 from math import ceil
 from types import MappingProxyType
-from typing import TypeVar, assert_never
+from typing import NamedTuple, TypeVar, assert_never
 
 from annotation.rules.aggregation import ANY_PAIR, LEVELS, PairRule, probability_of, share_of
 from annotation.rules.marks import Safety
@@ -57,6 +57,18 @@ class Consensus:
     weak: int = 0  # by less than the rule asks for
 
 
+class Shares(NamedTuple):
+    """Of the judgments of one pair (low, high): those for either side, and those that see no difference."""
+
+    low: float
+    high: float
+    tie: float
+
+    def of(self, pair: Pair) -> float:
+        """Those that say what ``pair`` says."""
+        return self.low if pair.chosen < pair.rejected else self.high
+
+
 class _Verdict(Enum):
     LOW = "low"
     HIGH = "high"
@@ -78,9 +90,8 @@ class _Ballot:
         return len(self.for_low) + len(self.for_high) + self.ties
 
     @property
-    def share(self) -> float:
-        """Of the judgments, those for the side that has more of them."""
-        return max(len(self.for_low), len(self.for_high)) / self.total
+    def shares(self) -> "Shares":
+        return Shares(len(self.for_low) / self.total, len(self.for_high) / self.total, self.ties / self.total)
 
     def verdict(self, is_weighted: bool) -> _Verdict:
         if 2 * self.ties > self.total:
@@ -155,19 +166,31 @@ def _consensus_of_one(ranking: Ranking, safety: Mapping[int, Safety], rule: Pair
     return Consensus(ordered, ties=ties, unsafe=unsafe, weak=len(every) - len(strong))
 
 
-def winning_shares(rankings: Iterable[Ranking]) -> dict[tuple[int, int], float]:
-    """Of each pair (low, high), the share of its judgments that the side with more of them has."""
-    return {low_high: ballot.share for low_high, ballot in _ballots(rankings).items()}
+def shares_of(rankings: Iterable[Ranking]) -> dict[tuple[int, int], Shares]:
+    """Of each pair (low, high) that somebody ranked."""
+    return {low_high: ballot.shares for low_high, ballot in _ballots(rankings).items()}
 
 
 def agreed_ties(
-    rankings: Iterable[Ranking], safety: Mapping[int, Safety] = MappingProxyType({})
+    rankings: Iterable[Ranking], safety: Mapping[int, Safety] = MappingProxyType({}), rule: PairRule = ANY_PAIR
 ) -> list[tuple[int, int]]:
     """The pairs (low, high) of one comparison in which more than half saw no difference, in a fixed order.
 
-    A safe and an unsafe completion are no such pair: a tie is learned in both orders, and one of them must not be.
+    What ``rule`` asks of a pair it asks of a tie: as large a share of the judgments, by whichever aggregation; and who
+    asks for a strength wants no tie at all.
     """
-    ties = sorted(low_high for low_high, ballot in _ballots(rankings).items() if 2 * ballot.ties > ballot.total)
+    if rule.asks_strength:
+        return []
+    ties = (
+        low_high
+        for low_high, ballot in _ballots(rankings).items()
+        if 2 * ballot.ties > ballot.total and rule.is_agreed(ballot.shares.tie)
+    )
+    return without_safe_and_unsafe(sorted(ties), safety)
+
+
+def without_safe_and_unsafe(ties: Iterable[tuple[int, int]], safety: Mapping[int, Safety]) -> list[tuple[int, int]]:
+    """The ties that may be learned from: a tie is learned in both orders, and unsafe over safe must not be."""
     return [pair for pair in ties if {safety.get(pk) for pk in pair} != {Safety.SAFE, Safety.UNSAFE}]
 
 

@@ -47,6 +47,14 @@ class View:
     has_rationales: bool = False  # free text may name people: only where somebody asked for it
     licence: str = ""  # a key of the hub's list of licences, on the card; empty: not said
     marks: Marks = field(default_factory=dict)  # what is marked in the snapshot, which decides the columns
+    is_weighed: bool = False  # a row per pair is made by Dawid-Skene, not by majority: for the notes alone
+
+    @property
+    def agreed(self) -> str:
+        """By what a row per pair is agreed on, in words that a note goes on with."""
+        if self.is_weighed:
+            return "by the annotators' votes, each weighed by how often it is estimated to be right (Dawid-Skene)"
+        return "by more than half of the annotators"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class ViewedPair:
 
 
 def pairs_in(judged: JudgedComparison, view: View) -> Iterator[ViewedPair]:
-    """Each judgment's own pairs, or those on which most agree."""
+    """Each judgment's own pairs, or those that are agreed on."""
     if view.rows is Rows.MAJORITY:
         for pair in judged.consensus().pairs:
             yield ViewedPair(pair.chosen, pair.rejected, pair.probability)
@@ -28,5 +28,5 @@ def pairs_in(judged: JudgedComparison, view: View) -> Iterator[ViewedPair]:
 
 def what_a_pair_is(view: View) -> str:
     if view.rows is Rows.MAJORITY:
-        return "One row per pair of completions on whose order most annotators agree."
+        return f"One row per pair of completions whose order is agreed on {view.agreed}."
     return "One row per judgment and pair: annotators who disagree give rows that contradict each other."

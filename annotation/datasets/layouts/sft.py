@@ -14,10 +14,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from annotation.datasets.export_rows import Row, Rows
-from annotation.datasets.frozen import JudgedComparison, marks_of
+from annotation.datasets.frozen import JudgedComparison
 from annotation.datasets.layouts.layout import MESSAGES, Features, Layout, View, conversation, reply
-from annotation.rules.consensus import agreed_safety
-from annotation.rules.marks import Safety
 from sampling.models import Origin
 
 
@@ -68,11 +66,10 @@ def _balance(judged: JudgedComparison, view: View) -> tuple[Counter[int], Counte
 
 
 def _best(judged: JudgedComparison, wins: Counter[int], losses: Counter[int]) -> int | None:
-    if 2 * sum(judgment.all_bad for judgment in judged.counting) > len(judged.counting):
-        candidates = [pk for pk in wins if judged.completions[pk].origin == Origin.PERSON]
-    else:
-        unsafe = _unsafe(judged)
-        candidates = [pk for pk in wins if pk not in unsafe]
+    unsafe = judged.unsafe
+    candidates = [pk for pk in wins if pk not in unsafe]
+    if judged.is_all_bad:
+        candidates = [pk for pk in candidates if judged.completions[pk].origin == Origin.PERSON]
     above = [pk for pk in candidates if wins[pk] > losses[pk]]
     return min(above, key=lambda pk: _order(judged, pk, wins[pk] - losses[pk]), default=None)
 
@@ -83,15 +80,8 @@ def _order(judged: JudgedComparison, pk: int, balance: int) -> tuple:
     return (-balance, not is_edit, is_cut, len(completion.text), pk)
 
 
-def _unsafe(judged: JudgedComparison) -> set[int]:
-    marked = (
-        {pk: mark.safety for pk, mark in marks_of(judgment).items() if mark.safety} for judgment in judged.counting
-    )
-    return {pk for pk, safety in agreed_safety(marked).items() if safety == Safety.UNSAFE}
-
-
 def _note(view: View) -> str:
-    whose = "most agree on" if view.rows is Rows.MAJORITY else "single judgments give"
+    whose = f"are agreed on {view.agreed}" if view.rows is Rows.MAJORITY else "single judgments give"
     return (
         f"One row per prompt: the completion that stands above more others than below in the pairs that {whose}. Of "
         "equals: an annotator's better answer, then one that was not cut off, then the shorter, then the older one. "

@@ -36,7 +36,7 @@ def features(view: View) -> Features:
 
 def rows(judged: JudgedComparison, view: View) -> Iterator[Row]:
     if view.rows is Rows.MAJORITY:
-        yield from _rows(judged, labels_of((pair.chosen, pair.rejected) for pair in judged.consensus().pairs), {})
+        yield from _rows(judged, _agreed_labels(judged), {})
         return
     for judgment in judged.counting:
         who = {"annotator": pseudonym(judgment.annotator_id), "kind": judgment.kind, "judgment_id": judgment.pk}
@@ -56,7 +56,19 @@ def _labels_by(judged: JudgedComparison, judgment: FrozenJudgment) -> dict[int, 
     if judgment.all_bad:
         return {pk: False for group in judgment.ranking for pk in sorted(group) if not _is_edit(judged, pk)}
     labels = labels_of((pair.chosen, pair.rejected) for pair in judged.pairs_by(judgment)[0])
-    unsafe = {pk for pk, mark in marks_of(judgment).items() if mark.safety == Safety.UNSAFE}
+    return _never_good(labels, {pk for pk, mark in marks_of(judgment).items() if mark.safety == Safety.UNSAFE})
+
+
+def _agreed_labels(judged: JudgedComparison) -> dict[int, bool]:
+    """The same over all annotators: found all bad by most, or marked unsafe by most of those who marked it."""
+    if judged.is_all_bad:
+        ranked = {pk for judgment in judged.counting for group in judgment.ranking for pk in group}
+        return {pk: False for pk in sorted(ranked) if not _is_edit(judged, pk)}
+    labels = labels_of((pair.chosen, pair.rejected) for pair in judged.consensus().pairs)
+    return _never_good(labels, judged.unsafe)
+
+
+def _never_good(labels: dict[int, bool], unsafe: set[int]) -> dict[int, bool]:
     return {pk: label for pk, label in labels.items() if not (label and pk in unsafe)}
 
 
@@ -80,10 +92,13 @@ def _rows(judged: JudgedComparison, labels: dict[int, bool], who: Row) -> Iterat
 
 
 def _note(view: View) -> str:
-    whose = "each judgment's own pairs" if view.rows is Rows.JUDGMENT else "the pairs on which most agree"
+    if view.rows is Rows.JUDGMENT:
+        whose, bad = "each judgment's own pairs", "an annotator"
+    else:
+        whose, bad = f"the pairs that are agreed on {view.agreed}", "more than half of the annotators"
     return (
         f"One row per completion, from {whose}: `label` is true where it stands above more of the others than below, "
-        "and false where it stands below more; one that does neither gives no row. Where an annotator found all bad, "
+        "and false where it stands below more; one that does neither gives no row. Where {bad} found all bad, "
         "all are false; what is marked unsafe is never true."
     )
 
