@@ -5,6 +5,7 @@ from celery.signals import worker_ready
 from django.db import connection
 
 from annotation.actions import exports, freezes, reports
+from annotation.datasets import export_cache
 from annotation.models import ProjectReport, SnapshotExport, SnapshotFreeze
 from sampling import long_tasks
 
@@ -40,6 +41,12 @@ def run_export(export_id: int) -> str:
     if export is None:
         return "gone"
     return exports.execute_export(export=export).state
+
+
+@shared_task
+def forget_old() -> int:
+    """Delete folders of exports that nothing will be read from again."""
+    return export_cache.clear_old()
 
 
 @shared_task

@@ -121,7 +121,8 @@ CELERY_BEAT_SCHEDULE = {
         "training.tasks.reap",
     )
 }
-CELERY_BEAT_SCHEDULE["sampling.tasks.forget_old"] = {"task": "sampling.tasks.forget_old", "schedule": 3600.0}
+for name in ("sampling.tasks.forget_old", "annotation.tasks.forget_old"):
+    CELERY_BEAT_SCHEDULE[name] = {"task": name, "schedule": 3600.0}
 WEBHOOKS_TO_PRIVATE_ADDRESSES = os.environ.get("WHETSTONE_WEBHOOKS_PRIVATE", "1") not in ("0", "false", "no")
 # What can be imported, and which class keeps it (sampling/importing/stores.py).
 IMPORT_STORES = {

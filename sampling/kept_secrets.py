@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def kept_secret(path: Path, *, length_bytes: int = 50, first: str = "") -> str:
-    """The secret in ``path``; made there, readable by its owner only, when there is none yet: ``first``, or by chance."""
+    """The secret in ``path``; made there if there is none, readable by its owner only: ``first``, or by chance."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Written elsewhere and linked: two processes that start together must not make two keys, and neither may read
     # half of one.

@@ -4,17 +4,26 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 
 from annotation.datasets import hub
-from annotation.datasets.card_front import CARD
-from annotation.datasets.export_cache import folder_of, view_of, zip_export, zip_path
-from annotation.datasets.export_files import Written, described
+from annotation.datasets.export_cache import (
+    as_recorded,
+    check_unchanged,
+    folder_of,
+    path_of,
+    view_of,
+    zip_export,
+)
+from annotation.datasets.export_files import described
 from annotation.datasets.exports import ExportRefused, checked_view, write_export
 from annotation.datasets.layouts import DEFAULT, FileType
+from annotation.datasets.withdrawn import mark_of
 from annotation.models import DatasetSnapshot, SnapshotExport
 from sampling.engine.run_dir import explain
 from sampling.keep_alive import kept_alive
@@ -81,14 +90,39 @@ def _requested(snapshot, asked, request_key, is_private, created_by, enqueue) ->
     if found.request_key != request_key and (found.is_over and not is_ready(found)):
         # The newest key, so that its repetition finds the request done.
         SnapshotExport.objects.filter(pk=found.pk).update(request_key=request_key, is_private=is_private)
-        found.retry()
+        _queue_again(found)
         _announce_on_commit(found, enqueue)
     return found
 
 
+def _queue_again(export: SnapshotExport) -> None:
+    """As `LongTask.retry`, and what is finished too. Raises StaleState where it is not over, or not any more."""
+    export.refresh_from_db(fields=["state"])
+    if not export.is_over:
+        raise StaleState(export, TaskState.QUEUED)
+    where = {"finished_at__isnull": False, "state": export.state}
+    export.put_back(where=where, attempt=0, started_at=None, done=0, phase="")
+
+
 def is_ready(export: SnapshotExport) -> bool:
-    """Whether its files can be downloaded now. What was pushed is never ready: it is pushed again when asked for."""
-    return export.state == TaskState.FINISHED and not export.hub_id and (folder(export) / CARD).is_file()
+    """Whether all its files can be downloaded now, each as long as it was made.
+
+    What was pushed is never ready: it is pushed again when asked for.
+    """
+    if export.state != TaskState.FINISHED or export.hub_id or not export.files:
+        return False
+    try:
+        directory = folder(export)
+    except ExportRefused:  # of earlier days: its layout is no more
+        return False
+    return all(_is_whole(path_of(directory, file["name"]), file["bytes"]) for file in export.files)
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
 
 
 def folder(export: SnapshotExport) -> Path:
@@ -124,7 +158,7 @@ def _carry_out(export: SnapshotExport, on_progress: Callable[[int], object]) -> 
     try:
         files = _made(export, on_progress)
         if export.hub_id:
-            _pushed(export)
+            _pushed(export, files)
     except ExportCancelled:
         export.end(TaskState.CANCELLED)
     except ExportHandedBack:
@@ -140,24 +174,40 @@ def _carry_out(export: SnapshotExport, on_progress: Callable[[int], object]) -> 
         log.exception("Export %s failed.", export.pk)
         export.end(TaskState.FAILED, failure=explain(error))
     else:
-        export.end(TaskState.FINISHED, files=[file.as_json() for file in files], done=export.total, phase="")
+        export.end(TaskState.FINISHED, files=files, done=export.total, phase="")
 
 
-def _made(export: SnapshotExport, on_progress: Callable[[int], object]) -> list[Written]:
-    """Write the files, with signs of life in the row, and a zip of those that are small."""
+def _made(export: SnapshotExport, on_progress: Callable[[int], object]) -> list[dict[str, Any]]:
+    """Write the files, with signs of life in the row, and a zip of those that are small; as the row records them.
+
+    A push takes those that lie here already. What was made before is made to the same bytes again, or not at all.
+    """
+    here = _kept_here(export)
+    if export.hub_id and here is not None and is_ready(here):
+        return [file for file in here.files if not file["name"].endswith(".zip")]
     view, directory = view_of(export), folder(export)
-    zip_path(directory).unlink(missing_ok=True)
+    recorded = here.files if here is not None and here.files else export.files
     progress = _Progress(export, on_progress)
     # Signs of life from a thread too: no single step may look like a lost worker, however slow the disk.
     with kept_alive(export):
         made = write_export(
             snapshot=export.snapshot, directory=directory, rows=view.rows, layout=view.layout,
             file_type=view.file_type, has_rationales=view.has_rationales, licence=view.licence,
-            on_progress=progress.one_more,
+            on_progress=progress.one_more, check=partial(check_unchanged, recorded), owner=f"export-{export.pk}",
         )  # fmt: skip
-        if export.hub_id or sum(file.bytes for file in made.written) > ZIPPED_UP_TO:
-            return made.written
-        return [*made.written, described(zip_export(directory))]
+        written = list(made.written)
+        if not export.hub_id and sum(file.bytes for file in written) <= ZIPPED_UP_TO:
+            written.append(described(zip_export(directory, owner=f"export-{export.pk}")))
+    return as_recorded(written, recorded)
+
+
+def _kept_here(export: SnapshotExport) -> SnapshotExport | None:
+    """The export of the same view whose files are kept here; a push has one where somebody asked for it."""
+    if not export.hub_id:
+        return export
+    same = ("snapshot", "layout", "rows", "file_type", "has_rationales", "licence")
+    alike = SnapshotExport.objects.filter(hub_id="", **{name: getattr(export, name) for name in same})
+    return alike.select_related("snapshot").first()
 
 
 class _Progress:
@@ -181,11 +231,14 @@ class _Progress:
         self.on_progress(self.done)
 
 
-def _pushed(export: SnapshotExport) -> None:
+def _pushed(export: SnapshotExport, files: list[dict[str, Any]]) -> None:
     if not export.beat(done=export.total, phase=f"pushing to {export.hub_id}"):
         raise ExportCancelled
     with kept_alive(export) as unwanted:
-        hub.push(directory=folder(export), hub_id=export.hub_id, is_private=export.is_private, message=str(export))
+        hub.push(
+            directory=folder(export), names=[file["name"] for file in files], mark=mark_of(export.snapshot),
+            hub_id=export.hub_id, is_private=export.is_private, message=str(export),
+        )  # fmt: skip
     if unwanted.is_set():
         raise ExportCancelled
 
@@ -201,7 +254,7 @@ def retry_export(*, export: SnapshotExport, enqueue: bool = True) -> SnapshotExp
     with transaction.atomic():
         if is_ready(export):
             raise StaleState(export, TaskState.QUEUED)
-        export.retry()
+        _queue_again(export)
         _announce_on_commit(export, enqueue)
     return export
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection, transaction
 
+from annotation.access import may_manage
 from annotation.datasets.chosen import to_freeze, why_nothing
 from annotation.datasets.freezing import Choice, NothingToFreeze, SnapshotRefused, check_free, check_name, freeze
 from annotation.models import DatasetSnapshot, Project, SnapshotFreeze
@@ -45,17 +47,20 @@ def request_freeze(
     The same ``request_key`` again gives what is there. Raises SnapshotRefused for what cannot be frozen.
     """
     request_key = request_key or uuid.uuid4()
+    # First of all: what was small when it was asked for may have grown since, and its name is taken: by itself.
+    if frozen := DatasetSnapshot.objects.filter(request_key=request_key).first():
+        return frozen
     if earlier := SnapshotFreeze.objects.filter(request_key=request_key).first():
         return earlier.snapshot or earlier
     choice = choice.checked()
-    if is_small(choice):
-        return freeze(choice=choice, project=project, created_by=created_by, request_key=request_key)
     check_name(choice.name)
-    check_free(project, choice.name)
+    if is_small(choice):
+        check_free(project, choice.name)
+        return freeze(choice=choice, project=project, created_by=created_by, request_key=request_key)
     if not to_freeze(choice).exists():
         raise NothingToFreeze(why_nothing(choice))
     try:
-        with transaction.atomic():
+        with _name_held(project, choice.name, request_key):
             made = SnapshotFreeze.objects.create(
                 project=project, name=choice.name, asked=choice.as_json(), created_by=created_by,
                 request_key=request_key,
@@ -64,6 +69,15 @@ def request_freeze(
     except IntegrityError:  # the double click's other half was faster
         return SnapshotFreeze.objects.get(request_key=request_key)
     return made
+
+
+@contextmanager
+def _name_held(project: Project, name: str, request_key: uuid.UUID) -> Iterator[None]:
+    """A transaction in which nobody else queues a freeze in this project. Raises NameTaken."""
+    with transaction.atomic():
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+        check_free(project, name, but_for=request_key)
+        yield
 
 
 def is_small(choice: Choice) -> bool:
@@ -162,12 +176,29 @@ def cancel_freeze(*, task: SnapshotFreeze) -> SnapshotFreeze:
     return task
 
 
-def retry_freeze(*, task: SnapshotFreeze, enqueue: bool = True) -> SnapshotFreeze:
-    """Queue a failed or cancelled freeze again: it freezes what there is then. Raises StaleState for any other."""
-    with transaction.atomic():
+def retry_freeze(
+    *, task: SnapshotFreeze, by: AbstractBaseUser | None = None, enqueue: bool = True
+) -> SnapshotFreeze:
+    """Queue a failed or cancelled freeze again: it freezes what there is then. Raises StaleState for any other.
+
+    ``by``: who asks; they must manage every project whose judgments it freezes, else PermissionDenied. Raises NameTaken
+    where another one took the name meanwhile.
+    """
+    if by is not None:
+        _check_manages_all(by, task)
+    with _name_held(task.project, task.name, task.request_key):
         task.retry()
         _announce_on_commit(task, enqueue)
     return task
+
+
+def _check_manages_all(by: AbstractBaseUser, task: SnapshotFreeze) -> None:
+    projects = Project.objects.filter(pk__in=Choice.from_json(task.asked).project_ids)
+    if not all(may_manage(by, project) for project in projects):
+        raise PermissionDenied(
+            "It freezes judgments of projects that you do not manage. Ask somebody who manages them all, or freeze a "
+            "snapshot of your own projects."
+        )
 
 
 def announce_freeze(task: SnapshotFreeze) -> None:

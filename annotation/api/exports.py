@@ -1,5 +1,7 @@
 """Exports of snapshots: asked for, watched, downloaded, pushed to a hub."""
 
+import hashlib
+
 from django.http import HttpResponseBase
 from django.urls import reverse
 from django_filters import rest_framework as filters
@@ -18,6 +20,7 @@ from annotation.datasets.export_rows import Rows
 from annotation.datasets.export_views import CONTENT_TYPES, served_file
 from annotation.datasets.exports import ExportRefused
 from annotation.datasets.layouts import DEFAULT, LAYOUTS, FileType
+from annotation.datasets.withdrawn import MARK, mark_of
 from annotation.models import DatasetSnapshot, SnapshotExport
 from sampling.long_tasks import TaskState
 from sampling.models import Scope
@@ -35,7 +38,9 @@ class ExportFile(serializers.Serializer):
 class ExportShown(serializers.ModelSerializer):
     project = serializers.IntegerField(source="snapshot.project_id")
     page = serializers.CharField(source="get_absolute_url")
-    files = serializers.SerializerMethodField(help_text="Once it is ready.")
+    files = serializers.SerializerMethodField(
+        help_text="Once it is ready. WITHDRAWN.md says what was withdrawn since; no other ever changes."
+    )
     is_ready = serializers.SerializerMethodField(help_text="Whether its files can be downloaded now.")
 
     class Meta:
@@ -58,7 +63,19 @@ class ExportShown(serializers.ModelSerializer):
              "address": reverse("annotation-api:export-file", args=[export.pk, file["name"]])}
             for file in export.files
         ]  # fmt: skip
+        if mark := self._mark(export.snapshot):
+            found.append(
+                {"name": MARK, "bytes": len(mark), "sha256": hashlib.sha256(mark).hexdigest(), "rows": None,
+                 "address": reverse("annotation-api:export-file", args=[export.pk, MARK])}
+            )  # fmt: skip
         return ExportFile(found, many=True).data
+
+    def _mark(self, snapshot: DatasetSnapshot) -> bytes:
+        """Looked for once a snapshot, however many of its exports are listed."""
+        known = self.context.setdefault("marks", {})
+        if snapshot.pk not in known:
+            known[snapshot.pk] = mark_of(snapshot)
+        return known[snapshot.pk]
 
 
 class ExportAsked(serializers.Serializer):

@@ -1,9 +1,13 @@
 """Judgments for managers, their annotators as pseudonyms, and judgments from elsewhere, many in one request."""
 
 from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
@@ -49,6 +53,21 @@ class JudgmentShown(serializers.ModelSerializer):
         return pseudonym(judgment.annotator_id)
 
 
+class MomentField(IsoDateTimeField):
+    """In UTC, and within what the database can hold: near the ends of the calendar a zone leads out of it."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        try:
+            moment = super().to_python(value)
+            return moment and moment.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("It is beyond the calendar. Choose a moment from the year 1 to 9999, in UTC.") from None
+
+
+class Moment(filters.IsoDateTimeFilter):
+    field_class = MomentField
+
+
 class JudgmentFilters(filters.FilterSet):
     project = filters.ModelChoiceFilter(
         field_name="comparison__project", queryset=visible.to_filter_by(visible.managed)
@@ -58,8 +77,8 @@ class JudgmentFilters(filters.FilterSet):
     kind = filters.ChoiceFilter(choices=JudgeKind.choices)
     is_decision = TrueOrFalse()
     is_current = TrueOrFalse()
-    since = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    until = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    since = Moment(field_name="created_at", lookup_expr="gte")
+    until = Moment(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Judgment

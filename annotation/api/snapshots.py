@@ -252,7 +252,11 @@ class Freezes(mixins.ListModelMixin, mixins.RetrieveModelMixin, visible.ProjectR
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, pk: int) -> Response:
         """Queue a failed or cancelled one again: it freezes what there is then."""
-        return Response(self.get_serializer(freezes.retry_freeze(task=self.get_object())).data)
+        try:
+            queued = freezes.retry_freeze(task=self.get_object(), by=request.user)
+        except SnapshotRefused as refusal:
+            raise Conflict(str(refusal)) from None
+        return Response(self.get_serializer(queued).data)
 
 
 def _checked(view: Snapshots, serializer: type[ChoiceAsked]) -> Any:

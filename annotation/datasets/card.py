@@ -1,6 +1,7 @@
 """README.md of an export: YAML front matter by which ``load_dataset`` reads the files, then the card in Markdown.
 
-Written from what was counted when the snapshot was frozen, so it never changes.
+Written from what was counted when the snapshot was frozen, so it never changes: what was withdrawn since
+stands in a file of its own, see withdrawn.py.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,6 @@ from annotation.datasets.choice import choice_in, in_words
 from annotation.datasets.counts import WITHDRAWN_WORK
 from annotation.datasets.export_rows import Rows
 from annotation.datasets.layouts import DEFAULT, LAYOUTS, View, meanings_of
-from annotation.datasets.withdrawn import withdrawn_in
 from annotation.models import DatasetSnapshot, Purpose
 from annotation.projects.presets import PRESETS
 from annotation.rules.aggregation import Aggregation
@@ -65,7 +65,6 @@ def dataset_card(
             "projects": list(snapshot.counts.get("projects", {})),
             "chosen": in_words(choice) if choice else [],
             "is_weighed": choice is not None and choice.aggregation is Aggregation.DAWID_SKENE,
-            "withdrawn": withdrawn_in(snapshot),
         },
     )
 

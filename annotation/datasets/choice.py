@@ -28,6 +28,13 @@ class BadSpan(SnapshotRefused):
     field = "until"
 
 
+class BadSince(SnapshotRefused):
+    field = "since"
+
+
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)  # what is beyond no clock here has shown
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which judgments, and which of their pairs.
@@ -53,6 +60,9 @@ class Choice:
         """The same in its one form: nothing twice, in a fixed order. Raises SnapshotRefused."""
         if not 0.5 <= self.agreement_threshold <= 1:
             raise BadAgreement(f"An agreement of {self.agreement_threshold:g} cannot be asked for. Choose 0.5 to 1.")
+        for day, refusal in ((self.since, BadSince), (self.until, BadSpan)):
+            if day and not FIRST_DAY <= day <= LAST_DAY:
+                raise refusal(f"No judgment can be from {day}. Choose a day from {FIRST_DAY} to {LAST_DAY}.")
         if self.since and self.until and self.since > self.until:
             raise BadSpan(f"The span ends on {self.until}, before it begins on {self.since}. Exchange the days.")
         return replace(

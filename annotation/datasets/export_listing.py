@@ -10,6 +10,7 @@ from annotation.actions.exports import is_ready
 from annotation.datasets.card_front import LICENCES
 from annotation.datasets.export_forms import ExportForm
 from annotation.datasets.layouts import LAYOUTS
+from annotation.datasets.withdrawn import MARK, withdrawn_in
 from annotation.models import DatasetSnapshot, SnapshotExport
 from sampling.long_tasks import TaskState
 
@@ -29,7 +30,8 @@ class Shown:
     is_ready: bool
     is_gone: bool  # made, but the files are not there any more
     rows: int
-    bytes: int
+    bytes: int  # of the files with rows and the card
+    kept_bytes: int  # on the disk now, the zip too
 
     @property
     def sha256(self) -> str:
@@ -51,6 +53,7 @@ def shown(export: SnapshotExport) -> Shown:
         is_gone=export.state == TaskState.FINISHED and not export.hub_id and not ready,
         rows=sum(file["rows"] or 0 for file in export.files),
         bytes=sum(file["bytes"] for file in export.files if not file["name"].endswith(".zip")),
+        kept_bytes=sum(file["bytes"] for file in export.files) if ready else 0,
     )
 
 
@@ -72,9 +75,12 @@ def exports_context(snapshot: DatasetSnapshot, *, form: ExportForm | None = None
         snapshot.exports.select_related("snapshot__project"),
         key=lambda each: (order.index(each.layout) if each.layout in order else len(order), each.pk),
     )
+    exports = [shown(each) for each in found]
     return {
         "snapshot": snapshot,
-        "exports": [shown(each) for each in found],
+        "exports": exports,
+        "kept_bytes": sum(each.kept_bytes for each in exports),
+        "mark": MARK if withdrawn_in(snapshot) else "",
         "is_making": any(not each.is_over for each in found),
         "export_form": form or ExportForm(initial={"rows": rows} if rows else None),
     }

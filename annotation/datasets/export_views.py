@@ -9,16 +9,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from annotation.access import may_manage
 from annotation.actions import exports as actions
 from annotation.datasets.downloads import file_response
-from annotation.datasets.export_cache import zip_path
+from annotation.datasets.export_cache import path_of
 from annotation.datasets.export_forms import ExportForm, PushForm
 from annotation.datasets.export_listing import exports_context, progress_of, shown
 from annotation.datasets.exports import ExportRefused, checked_rows
 from annotation.datasets.layouts import DEFAULT, FileType
+from annotation.datasets.withdrawn import MARK, mark_of, withdrawn_in
 from annotation.models import DatasetSnapshot, SnapshotExport
 from sampling.lifecycle import StaleState
 
@@ -65,17 +67,29 @@ def snapshot_export_file(request: HttpRequest, pk: int, name: str) -> HttpRespon
 
 def served_file(request: HttpRequest, export: SnapshotExport, name: str) -> HttpResponseBase:
     """For whoever may have it. Raises Http404 where there is no such file, or not any more."""
+    if name == MARK and (mark := mark_of(export.snapshot)) and actions.is_ready(export):
+        return _mark_response(export, mark)
     known = next((file for file in export.files if file["name"] == name), None)
     if known is None or not actions.is_ready(export):
         raise Http404(f'This export has no file "{name[:100]}" now. Look at {export.get_absolute_url()}.')
     directory = actions.folder(export)
-    path = zip_path(directory) if name.endswith(".zip") else directory / name
+    path = path_of(directory, name)
     if not path.is_file() or path.stat().st_size != known["bytes"]:
         raise Http404(f"{name} is not there any more. Make the export again at {export.get_absolute_url()}.")
     return file_response(
         request, path, name=_download_name(export, path), content_type=CONTENT_TYPES[path.suffix],
         sha256=known["sha256"],
     )  # fmt: skip
+
+
+def _mark_response(export: SnapshotExport, mark: bytes) -> HttpResponse:
+    """As it is at this moment: no file of it is kept, and so there are no parts of it."""
+    response = HttpResponse(mark, content_type=CONTENT_TYPES[".md"])
+    name = _download_name(export, Path(MARK))
+    response["Content-Disposition"] = content_disposition_header(True, name)
+    response["Content-Length"] = str(len(mark))
+    response["Cache-Control"] = "private, no-store"
+    return response
 
 
 @require_POST
@@ -146,6 +160,7 @@ def _page(
         "project": export.snapshot.project,
         "push_form": form or PushForm(initial={"request_key": uuid.uuid4()}),
         "pushes": _pushes_of(export),
+        "mark": MARK if withdrawn_in(export.snapshot) else "",
         **progress_of(export),
     }
     is_part = request.htmx and not request.htmx.boosted and status == 200

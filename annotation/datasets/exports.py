@@ -27,6 +27,7 @@ from annotation.datasets.layouts import DEFAULT, LAYOUTS, FileType, View
 from annotation.datasets.read_ahead import read_ahead
 from annotation.datasets.reading import CompletionLost
 from annotation.datasets.seen_ids import SeenIds
+from annotation.datasets.withdrawn import MARK
 from annotation.models import DatasetSnapshot
 from sampling.models import Split
 
@@ -54,31 +55,52 @@ def write_export(
     has_rationales: bool = False,
     licence: str = "",
     on_progress: Callable[[], object] | None = None,
+    check: Callable[[list[Written]], object] | None = None,
+    owner: str = "",
 ) -> Export:
     """Write a file for each split (an empty one is left out) and the card into ``directory``.
 
     All or nothing: the files are written beside it and moved in when complete. An earlier export there is
     replaced; a directory that holds anything else is refused. ``on_progress`` is called once a comparison.
-    Raises ExportRefused.
+    ``check`` sees what was written before anything is replaced, and may raise. ``owner``: who holds the claim to write
+    this, so that what an earlier holder that was killed left beside it is removed. Raises ExportRefused.
     """
     view = checked_view(snapshot, layout, rows, file_type, has_rationales, licence)
     directory = Path(directory).absolute()
     _check_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
+    clear_staged(directory, owner)
     # Staged where the files will lie, so that moving them is a rename even when the directory is a mount.
     place = directory if directory.is_dir() else directory.parent
-    staged = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=place))
+    staged = Path(tempfile.mkdtemp(prefix=staging_prefix(directory, owner), dir=place))
     try:
         languages: set[str] = set()
         written = _write_splits(snapshot, staged, view, _Passing(languages, on_progress))
         counts = {split: written[split].rows if split in written else 0 for split in Split.values}
         card = dataset_card(snapshot, view.rows, counts, view=view, languages=languages)
         files = [*written.values(), write_whole(staged / CARD, card.encode())]
+        if check is not None:
+            check(files)
         staged.chmod(0o755)  # mkdtemp's folders are closed to everybody else
         _move_into_place(staged, directory)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return Export(counts=counts, files=[directory / each.name for each in files], written=files)
+
+
+def staging_prefix(directory: Path, owner: str) -> str:
+    return f".{directory.name}-{owner}-" if owner else f".{directory.name}-"
+
+
+def clear_staged(directory: Path, owner: str) -> None:
+    """Remove what a killed worker left that wrote this as ``owner``. Nobody's is left alone: it may be at work."""
+    if not owner:
+        return
+    prefix = staging_prefix(directory, owner)
+    for place in (directory, directory.parent):
+        for path in place.iterdir() if place.is_dir() else ():
+            if path.name.startswith(prefix) and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def first_rows(
@@ -225,7 +247,7 @@ def _move_into_place(staged: Path, directory: Path) -> None:
                 raise
     # File by file, the card last: by it the export is known to be complete.
     fresh = {path.name for path in staged.iterdir()}
-    for name in [*(file_name(split, kind) for kind in FileType for split in Split.values), CARD]:
+    for name in [*(file_name(split, kind) for kind in FileType for split in Split.values), MARK, CARD]:
         if name in fresh:
             os.replace(staged / name, directory / name)
         else:

@@ -12,7 +12,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from annotation.access import may_manage
 from annotation.actions import freezes
-from annotation.datasets.choice import Choice, in_words
+from annotation.datasets.choice import Choice, SnapshotRefused, in_words
 from annotation.models import JudgeKind, Project, SnapshotFreeze
 from sampling.lifecycle import StaleState
 
@@ -49,9 +49,11 @@ def snapshot_freeze_cancel(request: HttpRequest, pk: int) -> HttpResponse:
 def snapshot_freeze_retry(request: HttpRequest, pk: int) -> HttpResponse:
     task = _managed_freeze(request, pk)
     try:
-        freezes.retry_freeze(task=task)
+        freezes.retry_freeze(task=task, by=request.user)
     except StaleState:
         messages.info(request, "Only what failed or was cancelled can be tried again; this one has moved on.")
+    except SnapshotRefused as refusal:
+        messages.error(request, str(refusal))
     return redirect(task)
 
 

@@ -101,7 +101,7 @@ def freeze(
         # Two requests raced. One with our key made our snapshot; any other took our name.
         if earlier := DatasetSnapshot.objects.filter(request_key=request_key).first():
             return earlier
-        check_free(project, choice.name, error)
+        check_free(project, choice.name, error, but_for=request_key)
         raise
 
 
@@ -118,8 +118,18 @@ def check_name(name: str) -> None:
         raise BadName(f'"{name[:20]}…" has {len(name)} characters; a snapshot\'s name has at most {limit}.')
 
 
-def check_free(project: Project, name: str, error: Exception | None = None) -> None:
-    """Raise NameTaken where the project has a snapshot of this name."""
+def check_free(
+    project: Project, name: str, error: Exception | None = None, *, but_for: uuid.UUID | None = None
+) -> None:
+    """Raise NameTaken where the project has a snapshot of this name, or one in the making.
+
+    ``but_for``: the request key of the freeze that asks, which is no other one.
+    """
+    making = project.freezes.unfinished().filter(name=name)
+    if making.exclude(request_key=but_for).exists() if but_for else making.exists():
+        raise NameTaken(
+            f'Project "{project}" has a snapshot "{name}" in the making. Choose another name, or cancel that one.'
+        ) from error
     if project.snapshots.filter(name=name).exists():
         raise NameTaken(
             f'Project "{project}" already has a snapshot "{name}". Snapshots are never overwritten: '

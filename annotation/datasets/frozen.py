@@ -159,7 +159,7 @@ class JudgedComparison:
     @property
     def unsafe(self) -> set[int]:
         """The completions that most of those who marked them found unsafe."""
-        return {pk for pk, safety in self._agreed_safety.items() if safety is Safety.UNSAFE}
+        return {pk for pk, safety in self._agreed_safety.items() if safety == Safety.UNSAFE}
 
     @property
     def is_all_bad(self) -> bool:

@@ -5,7 +5,10 @@ The token is read from HF_TOKEN by huggingface_hub itself; it is never stored, n
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+
+from annotation.datasets.withdrawn import MARK
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
@@ -20,9 +23,18 @@ def check_id(hub_id: str) -> None:
         raise PushRefused(f'"{hub_id[:100]}" is no dataset of a hub. Write owner/name, as in "acme/preferences-june".')
 
 
-def push(*, directory: Path, hub_id: str, is_private: bool = True, message: str = "") -> str:
-    """Make the dataset where there is none, upload the files, and return the address of the commit.
+def push(
+    *,
+    directory: Path,
+    names: Sequence[str],
+    hub_id: str,
+    mark: bytes = b"",
+    is_private: bool = True,
+    message: str = "",
+) -> str:
+    """Make the dataset where there is none, upload these files, and return the address of the commit.
 
+    ``mark``: what goes beside them as WITHDRAWN.md, before them; where there is nothing to say, an earlier one goes.
     ``is_private`` decides about a dataset that is made now: one that is there keeps what it is. Raises PushRefused.
     """
     check_id(hub_id)
@@ -38,9 +50,13 @@ def push(*, directory: Path, hub_id: str, is_private: bool = True, message: str 
     try:
         api = HfApi()
         api.create_repo(hub_id, repo_type="dataset", private=is_private, exist_ok=True)
+        if mark:
+            api.upload_file(path_or_fileobj=mark, path_in_repo=MARK, repo_id=hub_id, repo_type="dataset")
         commit = api.upload_folder(
             repo_id=hub_id, repo_type="dataset", folder_path=str(directory), commit_message=message or "Export",
-            delete_patterns=["train.*", "eval.*"],  # of an earlier push, as files of another type
+            allow_patterns=list(names),
+            # Of an earlier push, as files of another type.
+            delete_patterns=["train.*", "eval.*", *([] if mark else [MARK])],
         )  # fmt: skip
     except OfflineModeIsEnabled as error:
         raise PushRefused(

@@ -1,11 +1,18 @@
-"""What frozen snapshots hold of annotators whose work is withdrawn since: it stays in them, and they are marked."""
+"""What frozen snapshots hold of annotators whose work is withdrawn since: it stays in them, and they are marked.
+
+An export's files never change. What was withdrawn since stands in a file beside them, WITHDRAWN.md, which is written
+anew each time that somebody asks for it.
+"""
 
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.template.loader import render_to_string
 
 from annotation.models import DatasetSnapshot, Judgment, WithdrawnWork
+
+MARK = "WITHDRAWN.md"
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,26 @@ def withdrawn_in(snapshot: DatasetSnapshot) -> Withdrawn:
     ids = list(WithdrawnWork.objects.values_list("annotator_id", flat=True))
     if not ids:
         return Withdrawn()
-    found = snapshot.judgments.filter(annotator__in=ids).order_by()
+    found = _held_by(snapshot, ids)
     return Withdrawn(**found.aggregate(annotators=Count("annotator", distinct=True), judgments=Count("pk")))
+
+
+def _held_by(snapshot: DatasetSnapshot, annotator_ids: list[int]) -> QuerySet[Judgment]:
+    """Begins from the annotators, who are few, and looks each judgment of theirs up in the snapshot.
+
+    With LIMIT, because a plain join or EXISTS lets the database read the snapshot's whole list instead.
+    """
+    held = DatasetSnapshot.judgments.through.objects.filter(datasetsnapshot=snapshot.pk, judgment=OuterRef("pk"))
+    theirs = Judgment.objects.filter(annotator__in=annotator_ids).order_by()
+    return theirs.annotate(held=Subquery(held.values("pk")[:1])).filter(held__isnull=False)
+
+
+def mark_of(snapshot: DatasetSnapshot) -> bytes:
+    """WITHDRAWN.md as it is now; empty where nothing is withdrawn."""
+    withdrawn = withdrawn_in(snapshot)
+    if not withdrawn:
+        return b""
+    return render_to_string("annotation/withdrawn.md", {"snapshot": snapshot, "withdrawn": withdrawn}).encode()
 
 
 def snapshots_with(annotator: AbstractBaseUser) -> QuerySet[DatasetSnapshot]:

@@ -84,6 +84,14 @@ def reply(text: str) -> dict[str, str]:
     return {"role": "assistant", "content": text}
 
 
+def ties_in_words() -> str:
+    """Of the layouts that have rows of ties: which ones. Goes on after a comma."""
+    return (
+        "ties included; where an agreement was asked for, a tie needs it as well, and where a strength was, no tie "
+        "is a row."
+    )
+
+
 def author_of(completion: FrozenCompletion) -> str:
     """The model's name, or "person" for an annotator's better answer: who wrote that stays unnamed."""
     return "person" if completion.origin == Origin.PERSON else completion.model

@@ -3,14 +3,18 @@
     {"prompt": [{"role", "content"}...], "completions": [{"text", "model"}...], "ranking": [[0], [1, 2]],
      "strengths": ["better"], "annotator": "annotator-1f...", "kind": "person", "time": 1780315200, ...}
 
-`ranking` names the completions by their positions, best group first. By majority a row is a comparison: ordered by how
-many others each stands above less how many below (Copeland), equals tied; it has no strengths, annotator or time.
+`ranking` names the completions by their positions, best group first. By majority a row is a comparison in which all is
+agreed on: of each two completions that it names, their order or that they are tied. Where a pair was dropped (disputed,
+weak, unsafe above safe, or never ranked together, as two annotators' better answers), or where agreed pairs run in a
+circle, no ranking says only what was agreed, and there is no row; a completion of which nothing is agreed is not named.
+Such a row has no strengths, annotator or time.
 `sampling.intake.formats` reads both back. The time is a number, in seconds: a text that reads like a time becomes one
 in the hands of ``load_dataset``, and another text afterwards; and more than seconds only tells people apart.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 from annotation.datasets.export_rows import Row, Rows, pseudonym
@@ -86,15 +90,24 @@ def _who(judgment: FrozenJudgment) -> Row:
 
 
 def _by_majority(judged: JudgedComparison) -> list[list[int]]:
-    """Groups of equal balance over the agreed pairs, best first; empty where no pair and no tie is agreed."""
-    pairs, ties = judged.consensus().pairs, judged.ties()
+    """Groups, best first, of the completions that something is agreed on; empty where not all of it is.
+
+    By how many others each stands above, less how many below (Copeland): which is a ranking of them where it says of
+    each two what was agreed, and nothing else.
+    """
+    pairs = {(pair.chosen, pair.rejected) for pair in judged.consensus().pairs}
+    ties = set(judged.ties())
     balance: Counter[int] = Counter()
     for pair in pairs:
-        balance[pair.chosen] += 1
-        balance[pair.rejected] -= 1
+        balance[pair[0]] += 1
+        balance[pair[1]] -= 1
     for low, high in ties:
         balance[low] += 0
         balance[high] += 0
+    for low, high in combinations(sorted(balance), 2):
+        better, worse = (low, high) if balance[low] > balance[high] else (high, low)
+        if (low, high) not in ties if balance[low] == balance[high] else (better, worse) not in pairs:
+            return []
     found = sorted(set(balance.values()), reverse=True)
     return [sorted(pk for pk, value in balance.items() if value == wanted) for wanted in found]
 
@@ -102,8 +115,10 @@ def _by_majority(judged: JudgedComparison) -> list[list[int]]:
 def _note(view: View) -> str:
     if view.rows is Rows.MAJORITY:
         return (
-            "One row per comparison: its completions by how many others each stands above, less how many below, in "
-            "the pairs on which most annotators agree; equals are tied."
+            f"One row per comparison in which all is agreed on {view.agreed}: of each two of the completions that it "
+            "names, their order, or that they are tied. A completion of which nothing is agreed is not named. A "
+            "comparison of which another pair was dropped (too little agreement, too weak, unsafe above safe), or in which the "
+            "agreed pairs run in a circle, gives no row: a ranking would say of it what nobody agreed on."
         )
     return (
         "One row per judgment: its groups of completions, best first, those of one group tied. It is "

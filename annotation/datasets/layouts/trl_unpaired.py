@@ -98,7 +98,7 @@ def _note(view: View) -> str:
         whose, bad = f"the pairs that are agreed on {view.agreed}", "more than half of the annotators"
     return (
         f"One row per completion, from {whose}: `label` is true where it stands above more of the others than below, "
-        "and false where it stands below more; one that does neither gives no row. Where {bad} found all bad, "
+        f"and false where it stands below more; one that does neither gives no row. Where {bad} found all bad, "
         "all are false; what is marked unsafe is never true."
     )
 

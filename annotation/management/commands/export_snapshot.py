@@ -9,6 +9,7 @@ from annotation.datasets.export_rows import Rows
 from annotation.datasets.exports import ExportRefused, write_export
 from annotation.datasets.hub import PushRefused, push
 from annotation.datasets.layouts import DEFAULT, LAYOUTS, FileType
+from annotation.datasets.withdrawn import MARK, mark_of
 from annotation.management.lookup import snapshot_by_name
 from sampling.management.progress import ShellCommand, bar
 
@@ -49,6 +50,8 @@ class Command(ShellCommand):
                     file_type=options["file_type"], has_rationales=options["rationales"], licence=options["licence"],
                     on_progress=progress.update,
                 )  # fmt: skip
+            if mark := mark_of(snapshot):
+                (into / MARK).write_bytes(mark)
         except ExportRefused as refusal:
             raise CommandError(str(refusal)) from refusal
         except OSError as error:
@@ -59,11 +62,12 @@ class Command(ShellCommand):
             f'Exported "{snapshot}" to {into}: {counts}, {len(export.files)} files, {rate:,.0f} rows a second.'
         )
         if options["push_to"]:
-            self._push(into, options["push_to"], is_private=not options["public"])
+            names = [file.name for file in export.files]
+            self._push(into, names, mark, options["push_to"], is_private=not options["public"])
 
-    def _push(self, directory: Path, hub_id: str, *, is_private: bool) -> None:
+    def _push(self, directory: Path, names: list[str], mark: bytes, hub_id: str, *, is_private: bool) -> None:
         try:
-            address = push(directory=directory, hub_id=hub_id, is_private=is_private)
+            address = push(directory=directory, names=names, mark=mark, hub_id=hub_id, is_private=is_private)
         except PushRefused as refusal:
             raise CommandError(str(refusal)) from refusal
         self.stdout.write(f"Pushed to {hub_id}: {address}")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.rules.aggregation import Aggregation, PairRule, probability_of, share_of
-from annotation.rules.consensus import consensus_of, winning_shares
+from annotation.rules.consensus import consensus_of, shares_of
 from annotation.rules.marks import Safety
 from annotation.rules.ranking import Ranking, Strength
 
@@ -63,7 +63,7 @@ def test_an_annotator_of_whom_nothing_is_known_weighs_nothing():
 
 
 def test_of_each_pair_the_larger_side_has_its_share():
-    assert winning_shares([FIRST, FIRST, SECOND, TIE]) == {(1, 2): 0.5}
+    assert shares_of([FIRST, FIRST, SECOND, TIE]) == {(1, 2): (0.5, 0.25, 0.25)}
 
 
 RANKINGS = st.permutations([1, 2, 3]).flatmap(

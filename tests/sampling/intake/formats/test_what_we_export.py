@@ -72,7 +72,7 @@ def test_all_layouts_say_the_same_preferences_when_read_back(key, rows):
     records = read_back(key, rows)
     assert pairs_of(records)
     if key == "rankings" and rows is Rows.MAJORITY:
-        assert set(pairs_of(records)) >= set(pairs_of(of_trl))  # Copeland's order may place more than was agreed
+        assert set(pairs_of(records)) <= set(pairs_of(of_trl))  # not those where a pair is in dispute
     elif key == "helpsteer3" and rows is Rows.MAJORITY:
         assert pairs_of(records)  # each annotator's own, not what most agree on
     else:
