@@ -60,7 +60,8 @@ def request_freeze(
     if not to_freeze(choice).exists():
         raise NothingToFreeze(why_nothing(choice))
     try:
-        with _name_held(project, choice.name, request_key):
+        with _alone_in(project):
+            check_free(project, choice.name, but_for=request_key)
             made = SnapshotFreeze.objects.create(
                 project=project, name=choice.name, asked=choice.as_json(), created_by=created_by,
                 request_key=request_key,
@@ -72,11 +73,10 @@ def request_freeze(
 
 
 @contextmanager
-def _name_held(project: Project, name: str, request_key: uuid.UUID) -> Iterator[None]:
-    """A transaction in which nobody else queues a freeze in this project. Raises NameTaken."""
+def _alone_in(project: Project) -> Iterator[None]:
+    """A transaction in which nobody else queues a freeze in this project: of two of one name one is refused."""
     with transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
-        check_free(project, name, but_for=request_key)
         yield
 
 
@@ -176,9 +176,7 @@ def cancel_freeze(*, task: SnapshotFreeze) -> SnapshotFreeze:
     return task
 
 
-def retry_freeze(
-    *, task: SnapshotFreeze, by: AbstractBaseUser | None = None, enqueue: bool = True
-) -> SnapshotFreeze:
+def retry_freeze(*, task: SnapshotFreeze, by: AbstractBaseUser | None = None, enqueue: bool = True) -> SnapshotFreeze:
     """Queue a failed or cancelled freeze again: it freezes what there is then. Raises StaleState for any other.
 
     ``by``: who asks; they must manage every project whose judgments it freezes, else PermissionDenied. Raises NameTaken
@@ -186,8 +184,9 @@ def retry_freeze(
     """
     if by is not None:
         _check_manages_all(by, task)
-    with _name_held(task.project, task.name, task.request_key):
+    with _alone_in(task.project):
         task.retry()
+        check_free(task.project, task.name, but_for=task.request_key)
         _announce_on_commit(task, enqueue)
     return task
 

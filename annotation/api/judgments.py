@@ -61,7 +61,9 @@ class MomentField(IsoDateTimeField):
             moment = super().to_python(value)
             return moment and moment.astimezone(UTC)
         except OverflowError:
-            raise ValidationError("It is beyond the calendar. Choose a moment from the year 1 to 9999, in UTC.") from None
+            raise ValidationError(
+                "It is beyond the calendar. Choose a moment from the year 1 to 9999, in UTC."
+            ) from None
 
 
 class Moment(filters.IsoDateTimeFilter):

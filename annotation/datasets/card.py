@@ -11,6 +11,7 @@ from django.template.defaultfilters import pluralize
 from django.template.loader import render_to_string
 
 from annotation.datasets.card_front import LICENCES, file_name, front_matter
+from annotation.datasets.card_guidelines import quoted_guidelines
 from annotation.datasets.choice import choice_in, in_words
 from annotation.datasets.counts import WITHDRAWN_WORK
 from annotation.datasets.export_rows import Rows
@@ -42,6 +43,7 @@ def dataset_card(
     marks, choice = snapshot.counts.get("marks", {}), choice_in(snapshot.settings)
     view = view or View(rows=rows, marks=marks)
     layout = LAYOUTS[view.layout]
+    quoted, not_quoted = quoted_guidelines(snapshot)
     return render_to_string(
         "annotation/snapshot_card.md",
         {
@@ -59,11 +61,14 @@ def dataset_card(
             "marks": marks if rows is Rows.JUDGMENT else {},
             "asked": what_was_asked(snapshot.counts.get("asked"), has_rationales=view.has_rationales),
             "guidelines": guidelines_in_force(snapshot.counts.get("guidelines", [])),
+            "quoted_guidelines": quoted,
+            "guidelines_not_quoted": not_quoted,
             "agreement": agreement_in_words(snapshot.counts.get("agreement", [])),
             "left_out": reasons_left_out(snapshot.counts.get("left_out", {})),
             "project": snapshot.counts.get("project", snapshot.project),  # as it was called then
             "projects": list(snapshot.counts.get("projects", {})),
             "chosen": in_words(choice) if choice else [],
+            "asks_agreement": choice is not None and choice.rule.asks_agreement,
             "is_weighed": choice is not None and choice.aggregation is Aggregation.DAWID_SKENE,
         },
     )

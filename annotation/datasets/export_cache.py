@@ -18,7 +18,7 @@ from annotation.datasets.exports import ExportRefused, checked_view, clear_stage
 from annotation.datasets.layouts import View
 from annotation.models import DatasetSnapshot, SnapshotExport
 
-FORMAT = 3  # raise it when the bytes of an export change, so that cached ones are made again
+FORMAT = 4  # raise it when the bytes of an export change, so that cached ones are made again
 LEFT_AFTER = 2 * 24 * 3600  # seconds: what no worker can be writing any more, nor anybody be downloading
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def as_recorded(written: Sequence[Written], recorded: Sequence[Mapping[str, Any]
 
 
 def _is_of_now(file: Mapping[str, Any]) -> bool:
-    return file.get("format", FORMAT) == FORMAT
+    return file.get("format") == FORMAT  # none: from before 4, when it was not recorded
 
 
 def clear_old() -> int:

@@ -69,7 +69,7 @@ def progress_of(export: SnapshotExport, now: datetime | None = None) -> dict[str
 
 
 def exports_context(snapshot: DatasetSnapshot, *, form: ExportForm | None = None, rows: str = "") -> dict[str, Any]:
-    """What `annotation/_exports.html` shows: the exports there are, in the layouts' order, and the form for one more."""
+    """What `annotation/_exports.html` shows: the exports there are, in the layouts' order, and the form for another."""
     order = list(LAYOUTS)
     found = sorted(
         snapshot.exports.select_related("snapshot__project"),

@@ -20,6 +20,7 @@ from pathlib import Path
 from annotation.datasets import hashing
 from annotation.datasets.card import dataset_card
 from annotation.datasets.card_front import CARD, CARD_MARK, file_name
+from annotation.datasets.choice import rule_in
 from annotation.datasets.export_files import RowsFile, Written, rows_file, write_whole
 from annotation.datasets.export_rows import Marks, Row, Rows
 from annotation.datasets.frozen import JudgedComparison
@@ -29,6 +30,7 @@ from annotation.datasets.reading import CompletionLost
 from annotation.datasets.seen_ids import SeenIds
 from annotation.datasets.withdrawn import MARK
 from annotation.models import DatasetSnapshot
+from annotation.rules.aggregation import Aggregation
 from sampling.models import Split
 
 
@@ -63,11 +65,13 @@ def write_export(
     All or nothing: the files are written beside it and moved in when complete. An earlier export there is
     replaced; a directory that holds anything else is refused. ``on_progress`` is called once a comparison.
     ``check`` sees what was written before anything is replaced, and may raise. ``owner``: who holds the claim to write
-    this, so that what an earlier holder that was killed left beside it is removed. Raises ExportRefused.
+    this directory, which is then its own whatever is left in it; what an earlier holder that was killed left goes.
+    Raises ExportRefused.
     """
     view = checked_view(snapshot, layout, rows, file_type, has_rationales, licence)
     directory = Path(directory).absolute()
-    _check_replaceable(directory)
+    if not owner:
+        _check_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     clear_staged(directory, owner)
     # Staged where the files will lie, so that moving them is a rename even when the directory is a mount.
@@ -77,6 +81,7 @@ def write_export(
         languages: set[str] = set()
         written = _write_splits(snapshot, staged, view, _Passing(languages, on_progress))
         counts = {split: written[split].rows if split in written else 0 for split in Split.values}
+        _check_any_row(snapshot, view, counts)
         card = dataset_card(snapshot, view.rows, counts, view=view, languages=languages)
         files = [*written.values(), write_whole(staged / CARD, card.encode())]
         if check is not None:
@@ -143,7 +148,28 @@ def checked_view(
         raise ExportRefused(
             f'The layout "{layout}" has no place for rationales. Leave them out, or choose from: {able}.'
         )
-    return View(layout, checked_rows(rows), FileType(file_type), has_rationales, licence, marks_in(snapshot))
+    is_weighed = rule_in(snapshot.settings).aggregation is Aggregation.DAWID_SKENE
+    return View(
+        layout, checked_rows(rows), FileType(file_type), has_rationales, licence, marks_in(snapshot), is_weighed
+    )
+
+
+def _check_any_row(snapshot: DatasetSnapshot, view: View, counts: dict[str, int]) -> None:
+    """Raise ExportRefused for an export without a row: nothing could load it, and nobody should find that out later."""
+    if any(counts.values()):
+        return
+    prefix = "majority_" if view.rows is Rows.MAJORITY else ""
+    words = {
+        "ties": "tied", "conflicts": "without a majority", "disputed": "with too little agreement",
+        "weak": "not strong enough", "unsafe": "of an unsafe completion above a safe one",
+    }  # fmt: skip
+    found = {what: snapshot.counts.get(f"{prefix}{reason}", 0) for reason, what in words.items()}
+    dropped = ", ".join(f"{count} {what}" for what, count in found.items() if count) or "none"
+    raise ExportRefused(
+        f'Snapshot "{snapshot.name}" has no row in the layout {LAYOUTS[view.layout].label}, rows by {view.rows}. Of '
+        f"its pairs are dropped: {dropped}. Export the K-way rankings by judgment, which hold all of it, or freeze "
+        "another snapshot: with more judgments, less agreement asked for, or any strength let in."
+    )
 
 
 def checked_rows(rows: str) -> Rows:

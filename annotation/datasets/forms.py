@@ -61,8 +61,8 @@ class SnapshotForm(forms.Form):
         min_value=50,
         max_value=100,
         initial=50,
-        help_text="Only pairs of which at least so many in a hundred judgments agree; 50 lets all in. Two of three "
-        "are 67. By Dawid-Skene it is the probability.",
+        help_text="Only what at least so many in a hundred of a pair's judgments say; 50 lets all in. Two of three "
+        "are 67. Of a row per pair by Dawid-Skene it is the probability.",
     )
     min_strength = forms.ChoiceField(label="How much better", choices=STRENGTHS, initial=str(LEVELS[0]))
     one_row_per = forms.ChoiceField(
@@ -75,8 +75,8 @@ class SnapshotForm(forms.Form):
         label="A row per pair is made by",
         choices=AGGREGATIONS,
         initial=Aggregation.MAJORITY.value,
-        help_text="Dawid-Skene estimates annotators from nothing but who agrees with whom: it needs an overlap of three "
-        "or more. What it estimates is frozen too.",
+        help_text="Dawid-Skene estimates annotators from nothing but who agrees with whom: it needs an overlap of "
+        "three or more. What it estimates is frozen too.",
     )
     request_key = forms.UUIDField(widget=forms.HiddenInput)
 

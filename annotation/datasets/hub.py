@@ -76,7 +76,7 @@ def _refused(hub_id: str, error) -> str:
     status = getattr(error.response, "status_code", None)
     if status in (401, 403):
         return (
-            f"The hub does not let this token write to {hub_id}. Make HF_TOKEN one with the right to write there, or name "
-            "another owner, and retry."
+            f"The hub does not let this token write to {hub_id}. Make HF_TOKEN one with the right to write there, or "
+            "name another owner, and retry."
         )
     return f"The hub refused {hub_id} ({status}): {error}. Retry later, or name another dataset."

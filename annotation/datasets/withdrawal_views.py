@@ -3,6 +3,7 @@
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -52,20 +53,27 @@ def withdraw_work_view(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, f"The work of {annotator} is withdrawn: it becomes no data any more.")
             return redirect(_next(request, annotator))
-    snapshots = list(snapshots_with(annotator)[:SHOWN])
+    snapshots, versions = snapshots_with(annotator), _versions_of(annotator)
     context = {
         "annotator": annotator,
         "work": work,
         "form": form,
         "projects": projects_of(annotator),
         "judgments": annotator.judgments.count(),
-        "snapshots": snapshots,
-        # Their rounds' own: what came of those in turn is on the page of what learned from the annotator.
-        "versions": ModelVersion.objects.filter(stage__round__snapshot__in=snapshots).order_by("-created_at")[:SHOWN],
+        "snapshots": snapshots[:SHOWN],
+        "snapshots_more": max(0, snapshots.count() - SHOWN),
+        "versions": versions[:SHOWN],
+        "versions_more": max(0, versions.count() - SHOWN),
         "next": request.GET.get("next") or request.POST.get("next", ""),
         "back": _next(request, annotator),
     }
     return render(request, "annotation/withdraw_work.html", context, status=422 if form.errors else 200)
+
+
+def _versions_of(annotator: User) -> QuerySet[ModelVersion]:
+    """Of all rounds on those snapshots: what came of them in turn is on the page of what learned from the annotator."""
+    snapshots = snapshots_with(annotator).values("pk")
+    return ModelVersion.objects.filter(stage__round__snapshot__in=snapshots).order_by("-created_at").distinct()
 
 
 def _next(request: HttpRequest, annotator: User) -> str:

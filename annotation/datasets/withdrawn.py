@@ -57,4 +57,5 @@ def snapshots_with(annotator: AbstractBaseUser) -> QuerySet[DatasetSnapshot]:
     held = DatasetSnapshot.judgments.through.objects.filter(judgment__annotator=annotator.pk)
     found = DatasetSnapshot.objects.filter(pk__in=held.values("datasetsnapshot")).defer("settings")
     theirs = Judgment.objects.filter(annotator=annotator.pk)
-    return found.select_related("project").filter(judgments__in=theirs).annotate(theirs=Count("judgments"))
+    counted = found.select_related("project").filter(judgments__in=theirs).annotate(theirs=Count("judgments"))
+    return counted.order_by("-created_at")  # said again: with GROUP BY the model's own order does not hold

@@ -992,6 +992,7 @@ class RoundShort(TypedDict):
     win_rate: float | None
     win_rate_low: float | None
     win_rate_high: float | None
+    has_withdrawn: bool
     created_at: str
     started_at: str | None
     finished_at: str | None

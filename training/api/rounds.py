@@ -23,6 +23,7 @@ from training import actions
 from training.api import shapes, showing
 from training.api.asking import CheckAsked, RoundAsked
 from training.evaluation.overruling import NotAllowed, OverruleRefused, overrule_gate
+from training.lineage.withdrawn import marked
 from training.models import StageKind, TrainingRound
 from training.watching import run_files
 
@@ -43,8 +44,8 @@ class Rounds(SiteResource):
 
     def get_queryset(self):
         if self.action == "list":
-            return TrainingRound.objects.for_list()
-        rows = TrainingRound.objects.for_page()
+            return marked(TrainingRound.objects.for_list())
+        rows = marked(TrainingRound.objects.for_page())
         rows = rows.select_related("previous", "cloned_from", "demonstrations", "overruled_by")
         return rows.prefetch_related("stages__model_version")
 

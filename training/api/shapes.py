@@ -48,6 +48,9 @@ class RoundShort(serializers.Serializer):
     win_rate = serializers.FloatField(allow_null=True, help_text="Of the new policy over the old; a tie is half.")
     win_rate_low = serializers.FloatField(allow_null=True)
     win_rate_high = serializers.FloatField(allow_null=True)
+    has_withdrawn = serializers.BooleanField(
+        help_text="Somebody whose judgments its snapshot holds has withdrawn their work."
+    )
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)

@@ -15,7 +15,7 @@ Shown = dict[str, Any]
 
 
 def round_in_short(round: TrainingRound) -> Shown:
-    """A row of the list."""
+    """A row of the list. Of a round that `lineage.withdrawn.marked` was asked about."""
     return {
         "id": round.pk,
         "name": round.name,
@@ -33,6 +33,7 @@ def round_in_short(round: TrainingRound) -> Shown:
         "policy": round.policy.name if round.policy else None,
         "is_published": bool(round.policy and round.policy.published_at),
         **{key: round.evaluation.get(key) for key in ("win_rate", "win_rate_low", "win_rate_high")},
+        "has_withdrawn": round.has_withdrawn,
         "created_at": round.created_at,
         "started_at": round.started_at,
         "finished_at": round.finished_at,

@@ -126,6 +126,7 @@ def as_json(lineage: Lineage) -> dict[str, Any]:
         "version": _version(lineage.version),
         "steps": [_step(step) for step in lineage.steps],
         "judgments": lineage.counts,
+        "has_withdrawn": bool(lineage.withdrawn),
         "withdrawn": lineage.withdrawn or None,
         "people": _people(lineage),
         "repeats": [

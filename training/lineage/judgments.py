@@ -89,14 +89,18 @@ class _Ranked(Func):
     set_returning = True
 
 
-def learned_from_judgment(judgment: Judgment) -> list[Learned]:
+def learned_from(judgments: QuerySet[Judgment]) -> list[Learned]:
+    """By any of these."""
     graph = Graph()
-    return _with_descendants(graph, _given(graph, Judgment.objects.filter(pk=judgment.pk)))
+    return _with_descendants(graph, _given(graph, judgments))
+
+
+def learned_from_judgment(judgment: Judgment) -> list[Learned]:
+    return learned_from(Judgment.objects.filter(pk=judgment.pk))
 
 
 def learned_from_annotator(annotator: AbstractBaseUser) -> list[Learned]:
-    graph = Graph()
-    return _with_descendants(graph, _given(graph, Judgment.objects.filter(annotator=annotator)))
+    return learned_from(Judgment.objects.filter(annotator=annotator))
 
 
 def learned_from_prompt(prompt: Prompt) -> list[Learned]:

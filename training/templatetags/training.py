@@ -8,6 +8,7 @@ from django import template
 from annotation.models import WithdrawnWork
 from sampling.models import ModelVersion
 from training.evaluation import gate
+from training.lineage import withdrawn
 from training.lineage.description import lineage_of
 from training.models import TrainingRound
 from training.watching import figures, recipe_values
@@ -27,6 +28,12 @@ def withdrawn_behind(version: ModelVersion) -> dict[str, int]:
     if not WithdrawnWork.objects.exists():
         return {}
     return lineage_of(version).withdrawn
+
+
+@register.simple_tag
+def versions_with_withdrawn() -> frozenset[int]:
+    """The ids of the versions with any such judgment behind them, for a list of them."""
+    return withdrawn.versions()
 
 
 @register.filter

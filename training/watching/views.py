@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
+from annotation.datasets.withdrawn import withdrawn_in
 from sampling.access import staff_required
 from sampling.durations import duration
 from sampling.long_tasks import TaskState
@@ -15,6 +16,7 @@ from sampling.models import ModelVersion
 from training.evaluation import people
 from training.launching import cost
 from training.launching.launch_checks import can_launch
+from training.lineage.withdrawn import marked
 from training.models import Stage, StageKind, StageState, TrainingRound
 from training.watching import (
     candidates,
@@ -39,7 +41,7 @@ WHOLE_LOG_LINES = 5000
 @require_GET
 @staff_required
 def rounds(request: HttpRequest) -> HttpResponse:
-    listed = TrainingRound.objects.for_list().select_related("previous")
+    listed = marked(TrainingRound.objects.for_list().select_related("previous"))
     page = Paginator(listed, ROUNDS_A_PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "can_launch": can_launch(), "most_compared": comparing.MOST}
     return render(request, "training/rounds.html", context)
@@ -58,6 +60,7 @@ def round_page(request: HttpRequest, pk: int) -> HttpResponse:
             return render(request, "training/_stage.html", _stage_context(request, round))
         case _:
             context = _round_context(request, round) | _stage_context(request, round)
+            context["withdrawn"] = withdrawn_in(round.snapshot)
             context["told"] = recipe_values.told(round)
             context["recipe"] = json.dumps(round.recipe, indent=2, ensure_ascii=False)
             return render(request, "training/round.html", context)

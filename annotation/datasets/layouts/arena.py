@@ -116,7 +116,7 @@ LAYOUT = Layout(
         "their ids in the installation that this comes from",
         "`model_a`, `model_b`": "who wrote the completions; `person` for an annotator's better answer",
         "`winner`": "`model_a`, `model_b`, `tie` or `tie (bothbad)`",
-        "`judge`": "the annotator's pseudonym, or `majority`",
+        "`judge`": "the annotator's pseudonym, or `majority` for what is agreed on",
         "`conversation_a`, `conversation_b`": "the whole conversation with each completion",
         "`turn`": "user turns in it",
         "`anony`": "true: the judge was not shown the models; null for what was judged elsewhere",

@@ -29,4 +29,7 @@ def pairs_in(judged: JudgedComparison, view: View) -> Iterator[ViewedPair]:
 def what_a_pair_is(view: View) -> str:
     if view.rows is Rows.MAJORITY:
         return f"One row per pair of completions whose order is agreed on {view.agreed}."
-    return "One row per judgment and pair: annotators who disagree give rows that contradict each other."
+    return (
+        "One row per judgment and pair: annotators who disagree give rows that contradict each other, unless an "
+        "agreement was asked for."
+    )

@@ -117,8 +117,8 @@ def _note(view: View) -> str:
         return (
             f"One row per comparison in which all is agreed on {view.agreed}: of each two of the completions that it "
             "names, their order, or that they are tied. A completion of which nothing is agreed is not named. A "
-            "comparison of which another pair was dropped (too little agreement, too weak, unsafe above safe), or in which the "
-            "agreed pairs run in a circle, gives no row: a ranking would say of it what nobody agreed on."
+            "comparison of which another pair was dropped (too little agreement, too weak, unsafe above safe), or in "
+            "which the agreed pairs run in a circle, gives no row: a ranking would say of it what nobody agreed on."
         )
     return (
         "One row per judgment: its groups of completions, best first, those of one group tied. It is "

@@ -1,5 +1,6 @@
 """Exports as long tasks: asked for once, made once, pushed as often as one likes."""
 
+import os
 import uuid
 
 import pytest
@@ -7,7 +8,9 @@ from django.utils import timezone
 
 from annotation import tasks
 from annotation.actions import exports as actions
+from annotation.actions.withdrawals import withdraw_work
 from annotation.datasets import hub
+from annotation.datasets.export_cache import FORMAT, LEFT_AFTER, path_of
 from annotation.datasets.exports import ExportRefused
 from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import JudgeKind, SnapshotExport
@@ -15,7 +18,7 @@ from sampling.lifecycle import StaleState
 from sampling.long_tasks import LOST_AFTER, TaskState
 from sampling.models import Completion
 from sampling.program_runs import worker_stopping
-from tests.annotation.judged import judge, make_comparison, make_project
+from tests.annotation.judged import judge, make_comparison, make_project, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -75,7 +78,8 @@ def test_what_is_gone_from_the_disk_is_made_again_to_the_same_bytes(snapshot):
     assert not actions.is_ready(export)
     again = asked(snapshot)
     assert (again.pk, again.state) == (export.pk, TaskState.QUEUED)
-    assert actions.execute_export(export=again).files == before
+    again = actions.execute_export(export=again)
+    assert (again.state, again.files) == (TaskState.FINISHED, before)
 
 
 def test_a_repeated_click_queues_nothing_twice(snapshot):
@@ -142,8 +146,11 @@ class Api:
     def create_repo(self, repo_id, *, repo_type, private, exist_ok):
         self.calls.append(("create_repo", repo_id, repo_type, private, exist_ok))
 
-    def upload_folder(self, *, repo_id, repo_type, folder_path, commit_message, delete_patterns):
-        self.calls.append(("upload_folder", repo_id, repo_type, folder_path))
+    def upload_file(self, *, path_or_fileobj, path_in_repo, repo_id, repo_type):
+        self.calls.append(("upload_file", repo_id, repo_type, path_in_repo))
+
+    def upload_folder(self, *, repo_id, repo_type, folder_path, commit_message, allow_patterns, delete_patterns):
+        self.calls.append(("upload_folder", repo_id, repo_type, folder_path, allow_patterns))
         return "https://hub.example/commit/1"
 
 
@@ -161,10 +168,95 @@ def test_a_push_makes_a_private_dataset_and_uploads_the_files(snapshot, api):
     assert (export.state, export.failure) == (TaskState.FINISHED, "")
     assert api.calls == [
         ("create_repo", "acme/june", "dataset", True, True),
-        ("upload_folder", "acme/june", "dataset", str(actions.folder(export))),
+        (
+            "upload_folder",
+            "acme/june",
+            "dataset",
+            str(actions.folder(export)),
+            ["train.jsonl", "eval.jsonl", "README.md"],
+        ),
     ]
     assert sorted(path.name for path in actions.folder(export).iterdir()) == ["README.md", "eval.jsonl", "train.jsonl"]
     assert asked(snapshot, hub_id="acme/june").state == TaskState.QUEUED  # pushed again when asked for again
+
+
+def test_a_push_takes_the_files_that_are_here_and_leaves_them_whole(snapshot, api, monkeypatch):
+    """Pushed with a token and without one: what could be downloaded before can be downloaded after."""
+    export = made(snapshot)
+    written = [path_of(actions.folder(export), file["name"]).stat().st_mtime_ns for file in export.files]
+    assert made(snapshot, hub_id="acme/june").state == TaskState.FINISHED
+    monkeypatch.delenv("HF_TOKEN")
+    assert made(snapshot, hub_id="acme/july").state == TaskState.FAILED
+    export.refresh_from_db()
+    assert actions.is_ready(export)
+    now = [path_of(actions.folder(export), file["name"]).stat().st_mtime_ns for file in export.files]
+    assert now == written
+
+
+def test_a_push_carries_what_was_withdrawn_since(snapshot, api):
+    withdraw_work(annotator=make_user("alice"), reason="Asked for.")
+    made(snapshot, hub_id="acme/june")
+    assert api.calls[1] == ("upload_file", "acme/june", "dataset", "WITHDRAWN.md")
+
+
+@pytest.mark.parametrize("name", ["june.zip", "train.jsonl", "README.md"])
+def test_a_lost_or_shortened_file_is_made_again_when_asked_for(snapshot, name):
+    export = made(snapshot)
+    before, path = export.files, path_of(actions.folder(export), name)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    assert not actions.is_ready(export)
+    export = actions.execute_export(export=actions.retry_export(export=export, enqueue=False))
+    assert (export.state, export.files) == (TaskState.FINISHED, before)
+    path.unlink()
+    export = actions.execute_export(export=asked(snapshot))
+    assert (export.state, path.read_bytes()) == (TaskState.FINISHED, content)
+
+
+def test_rows_that_would_be_other_bytes_than_recorded_are_refused_with_the_remedy(snapshot):
+    export = made(snapshot)
+    files = [file | {"sha256": "0" * 64} if file["name"] == "eval.jsonl" else file for file in export.files]
+    SnapshotExport.objects.filter(pk=export.pk).update(files=files)
+    (actions.folder(export) / "README.md").unlink()
+    again = actions.execute_export(export=asked(snapshot))
+    assert again.state == TaskState.FAILED
+    assert "eval.jsonl is not what it was" in again.failure
+    assert "freeze a new snapshot" in again.failure
+    assert again.files == files
+    assert not (actions.folder(export) / "README.md").exists()  # nothing was replaced
+    older = [{name: value for name, value in file.items() if name != "format"} for file in files]
+    SnapshotExport.objects.filter(pk=export.pk).update(files=older)  # of another format: other bytes are meant
+    assert actions.execute_export(export=asked(snapshot)).state == TaskState.FINISHED
+
+
+def test_parquet_that_another_release_wrote_says_what_it_was(snapshot):
+    export = made(snapshot, file_type="parquet")
+    files = [file | {"sha256": "0" * 64} if file["name"] == "eval.parquet" else file for file in export.files]
+    SnapshotExport.objects.filter(pk=export.pk).update(files=files)
+    (actions.folder(export) / "README.md").unlink()
+    again = actions.execute_export(export=asked(snapshot, file_type="parquet"))
+    assert again.state == TaskState.FINISHED
+    assert [file.get("was") for file in again.files] == [None, "0" * 64, None, None]
+
+
+def test_what_no_export_is_read_from_goes_once_it_is_old(snapshot, settings):
+    export, gone = made(snapshot), made(snapshot, rows="majority")
+    kept, deleted = actions.folder(export), actions.folder(gone).parent
+    root = settings.VAR_DIR / "exports"
+    of_older_format = root / kept.parents[1].name.replace(f"-v{FORMAT}", f"-v{FORMAT - 1}")
+    of_no_snapshot = root / f"{10**9}-{'0' * 16}-v{FORMAT}"
+    not_ours, staged, inside = root / "notes", kept.parent / ".june-export-7-abcdefgh", kept / ".june-abcdefgh"
+    for path in (of_older_format, of_no_snapshot, not_ours, staged, inside):
+        path.mkdir()
+    gone.delete()
+    assert tasks.forget_old() == 0  # somebody may be at work in them
+    long_ago = timezone.now().timestamp() - LEFT_AFTER - 60
+    for path in [*root.rglob("*"), root]:
+        os.utime(path, (long_ago, long_ago))
+    assert tasks.forget_old() == 5
+    assert [path.exists() for path in (of_older_format, of_no_snapshot, deleted, staged, inside)] == [False] * 5
+    assert not_ours.is_dir()
+    assert actions.is_ready(export)
 
 
 def test_without_a_token_or_a_network_a_push_says_what_to_do(snapshot, api, monkeypatch):
@@ -183,7 +275,7 @@ def test_the_fake_hub_takes_what_the_real_one_takes():
     import inspect
 
     real = pytest.importorskip("huggingface_hub").HfApi
-    for name in ("create_repo", "upload_folder"):
+    for name in ("create_repo", "upload_file", "upload_folder"):
         there = inspect.signature(getattr(real, name)).parameters
         assert set(inspect.signature(getattr(Api, name)).parameters) <= set(there)
 

@@ -4,12 +4,15 @@ import pytest
 from django.urls import reverse
 
 from annotation.actions.withdrawals import WithdrawalRefused, restore_work, withdraw_work
+from annotation.datasets import withdrawal_views
 from annotation.datasets.chosen import available
 from annotation.datasets.freezing import NothingToFreeze
 from annotation.datasets.snapshots import choice_of, freeze_snapshot
-from annotation.datasets.withdrawn import Withdrawn, withdrawn_in
+from annotation.datasets.withdrawn import Withdrawn, _held_by, withdrawn_in
 from annotation.models import DatasetSnapshot, Membership, ProjectChange, Role, WithdrawnWork
+from sampling.models import ModelVersion
 from tests.annotation.judged import judge, make_comparison, make_project, make_user
+from training.models import Stage, TrainingRound
 
 pytestmark = pytest.mark.django_db
 
@@ -92,9 +95,37 @@ def test_the_page_says_what_it_marks_and_does_it(client, project):
     assert "holds withdrawn work" in client.get(reverse("annotation:snapshots", args=["demo"])).content.decode()
     page = " ".join(client.get(june.get_absolute_url()).content.decode().split())
     assert "1 of its judgments, by 1 annotator, has been withdrawn since" in page
-    assert "<strong>Withdrawn since:</strong> 1 of these judgments" in page  # on the dataset card
+    assert "Withdrawn since" not in page  # the dataset card is as it was frozen
     client.post(address, {"do": "restore", "next": "https://elsewhere.example/"})
     assert not WithdrawnWork.objects.exists()
+
+
+def test_what_is_cut_short_is_said(client, project, monkeypatch):
+    """Of two snapshots of Bob's one is shown; the version of the other one's round is there all the same."""
+    base, version = (
+        ModelVersion.objects.create(name=name, role="policy", location=f"/{name}") for name in ("base", "r1-dpo")
+    )
+    round = TrainingRound.objects.create(
+        name="r1", base_policy=base, snapshot=frozen(project), recipe_name="smoke", recipe={}
+    )
+    Stage.objects.create(round=round, kind="dpo", position=0, model_version=version)
+    frozen(project, "july")
+    monkeypatch.setattr(withdrawal_views, "SHOWN", 1)
+    client.force_login(make_user("alice"))
+    page = client.get(reverse("annotation:withdraw_work", args=[make_user("bob").pk])).content.decode()
+    assert "july</a>" in page
+    assert "june</a>" not in page
+    assert "and 1 older" in page
+    assert "r1-dpo" in page
+
+
+def test_how_much_is_withdrawn_is_looked_up_from_the_annotators_side(project):
+    """The snapshot's list of judgments, which may be a million, is looked into once a withdrawn judgment."""
+    june = frozen(project)
+    withdraw_work(annotator=make_user("bob"), reason="Asked for.")
+    plan = _held_by(june, [make_user("bob").pk]).explain()
+    assert "SubPlan" in plan
+    assert "Join" not in plan
 
 
 def test_it_goes_nowhere_but_into_this_site(client, project):

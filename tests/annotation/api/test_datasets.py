@@ -1,11 +1,13 @@
+import hashlib
 import json
 from uuid import uuid4
 
 import pytest
 
 from annotation.actions import exports, freezes
+from annotation.actions.withdrawals import restore_work, withdraw_work
 from annotation.models import DatasetSnapshot, Judgment, SnapshotExport, SnapshotFreeze, WithdrawnWork
-from tests.annotation.judged import judge, make_comparison
+from tests.annotation.judged import judge, make_comparison, make_user
 
 SNAPSHOTS, EXPORTS = "/api/snapshots/", "/api/exports/"
 
@@ -73,7 +75,8 @@ def test_a_freeze_is_cancelled(managers, judged, monkeypatch):
     ("more", "field"),
     [({"kinds": []}, "kinds"), ({"kinds": ["robot"]}, "kinds"), ({"name": "June 1"}, "name"),
      ({"agreement_threshold": 0.3}, "agreement_threshold"), ({"agreement_threshold": "nan"}, "agreement_threshold"),
-     ({"since": "2026-02-02", "until": "2026-01-01"}, "until"), ({"kinds": ["model"]}, "kinds")],
+     ({"since": "2026-02-02", "until": "2026-01-01"}, "until"), ({"until": "9999-12-31"}, "until"),
+     ({"since": "0001-01-01"}, "since"), ({"kinds": ["model"]}, "kinds")],
 )  # fmt: skip
 def test_what_cannot_be_frozen_is_refused_by_field(managers, judged, more, field):
     refused = managers.post(SNAPSHOTS, asked(judged, **more))
@@ -143,6 +146,21 @@ def test_staff_withdraw_an_annotators_work_and_take_it_back(program, managers, j
     assert (marked["has_withdrawn"], marked["withdrawn_annotators"], marked["withdrawn_judgments"]) == (True, 1, 3)
     assert program("DELETE", f"/api/withdrawals/{done.said['id']}/").status_code == 204
     assert not WithdrawnWork.objects.exists()
+
+
+def test_what_was_withdrawn_since_stands_beside_the_files_which_stay_as_they_are(managers, judged):
+    made = managers.post(SNAPSHOTS, asked(judged)).said
+    export = managers.post(EXPORTS, {"snapshot": made["id"]})
+    exports.execute_export(export=SnapshotExport.objects.get())
+    before = managers.get(export["Location"]).said["files"]
+    withdraw_work(annotator=make_user("bob"), reason="Asked for.")
+    *files, mark = managers.get(export["Location"]).said["files"]
+    assert (files, mark["name"]) == (before, "WITHDRAWN.md")
+    content = managers.client.get(mark["address"], headers={"Authorization": f"Bearer {managers.text}"}).content
+    assert b"3 of its judgments, by 1 annotator." in content
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (mark["bytes"], mark["sha256"])
+    restore_work(annotator=make_user("bob"))
+    assert managers.get(mark["address"]).status_code == 404
 
 
 def test_a_list_of_snapshots_asks_the_database_no_more_for_more_of_them(

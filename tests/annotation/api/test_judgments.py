@@ -39,6 +39,9 @@ def test_judgments_are_found_by_kind_and_time(managers, comparison):
     assert managers.get(f"{JUDGMENTS}?since={later}").said["results"] == []
     assert len(managers.get(f"{JUDGMENTS}?until={later}").said["results"]) == 2
     assert managers.get(f"{JUDGMENTS}?since=soon").status_code == 400
+    for beyond in ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00%2B23:59"):
+        assert managers.get(f"{JUDGMENTS}?since={beyond}").status_code == 400
+    assert managers.get(f"{JUDGMENTS}?since=9999-12-31T23:59:59%2B23:59").said["results"] == []
     assert managers.get(f"{JUDGMENTS}?annotator=bob").status_code == 400
 
 

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from annotation.datasets.export_cache import cached_export, zip_export
+from annotation.datasets.export_cache import zip_export
 from annotation.datasets.exports import ExportRefused, write_export
 from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import JudgeKind
@@ -68,15 +68,29 @@ def test_unknown_rows_are_refused(snapshot, tmp_path):
         write_export(snapshot=snapshot, directory=tmp_path / "out", rows="votes")
 
 
-def test_a_cached_export_is_written_once_and_zips_to_the_same_bytes(snapshot, tmp_path, settings):
-    settings.VAR_DIR = tmp_path
-    directory = cached_export(snapshot, "majority")
-    written = (directory / "train.jsonl").stat().st_mtime_ns
+def test_an_export_zips_to_the_same_bytes_whatever_a_killed_worker_left_in_it(snapshot, tmp_path):
+    directory = tmp_path / "june"
+    write_export(snapshot=snapshot, directory=directory, rows="majority")
     first = zip_export(directory)
     before = first.read_bytes()
     first.unlink()
-    assert zip_export(cached_export(snapshot, "majority")).read_bytes() == before
-    assert (directory / "train.jsonl").stat().st_mtime_ns == written
+    (directory / ".june-export-7-abcdefgh").mkdir()
+    assert zip_export(directory).read_bytes() == before
     with zipfile.ZipFile(first) as archive:
         assert archive.namelist() == ["june/README.md", "june/eval.jsonl", "june/train.jsonl"]
         assert archive.read("june/train.jsonl") == (directory / "train.jsonl").read_bytes()
+
+
+def test_what_a_killed_worker_left_goes_with_the_next_one_that_holds_the_claim(snapshot, tmp_path):
+    directory = tmp_path / "june"
+    write_export(snapshot=snapshot, directory=directory)
+    mine, others = ".june-export-7-abcdefgh", ".june-export-77-abcdefgh"
+    for name in (mine, others):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.jsonl").write_text("half a li")
+    (directory / mine).mkdir()
+    write_export(snapshot=snapshot, directory=directory)  # nobody's: it may be at work
+    assert (tmp_path / mine).is_dir()
+    write_export(snapshot=snapshot, directory=directory, owner="export-7")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [others, "june"]
+    assert sorted(contents(directory)) == ["README.md", "eval.jsonl", "train.jsonl"]

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.actions import exports as actions
+from annotation.actions.withdrawals import withdraw_work
 from annotation.datasets.layouts import LAYOUTS
 from annotation.datasets.snapshots import freeze_snapshot
 from annotation.models import Membership, Role, SnapshotExport
@@ -121,6 +122,30 @@ def test_files_download_whole_and_in_parts_with_their_hash(dora, export):
     assert dora.head(at("snapshot_export_file", export.pk, "train.jsonl"))["Content-Length"] == str(len(content))
     archive = zipfile.ZipFile(io.BytesIO(dora.get(at("snapshot_export_file", export.pk, "june.zip")).getvalue()))
     assert archive.read("june/train.jsonl") == content
+
+
+def test_withdrawn_work_is_said_beside_the_files_on_both_pages(dora, snapshot, export):
+    mark = at("snapshot_export_file", export.pk, "WITHDRAWN.md")
+    assert dora.get(mark).status_code == 404
+    assert mark not in dora.get(export.get_absolute_url()).content.decode()
+    card = dora.get(at("snapshot_export_file", export.pk, "README.md")).getvalue()
+    withdraw_work(annotator=make_user("bob"), reason="Asked for.")
+    for page in (export.get_absolute_url(), snapshot.get_absolute_url()):
+        assert mark in dora.get(page).content.decode()
+    response = dora.get(mark)
+    assert b"1 of its judgments, by 1 annotator." in response.content
+    assert "june-trl_preference-judgment-WITHDRAWN.md" in response["Content-Disposition"]
+    assert dora.get(at("snapshot_export_file", export.pk, "README.md")).getvalue() == card
+    (actions.folder(export) / "README.md").unlink()
+    again = actions.execute_export(export=actions.request_export(snapshot=snapshot, rows="judgment", enqueue=False))
+    assert again.files == export.files  # the card too
+
+
+def test_the_snapshots_page_says_how_much_its_exports_take(dora, snapshot, export):
+    from django.template.defaultfilters import filesizeformat
+
+    kept = filesizeformat(sum(file["bytes"] for file in export.files))
+    assert f"These files take {kept} here" in dora.get(snapshot.get_absolute_url()).content.decode()
 
 
 def test_no_other_file_can_be_named_and_none_that_is_gone(dora, export):

@@ -217,7 +217,7 @@ def test_an_export_costs_no_query_more_for_more_judgments(project, tmp_path, dja
         judge(comparison, "alice", [[0], [1]])
         judge(comparison, "bob", [[0], [1]])
     snapshot = freeze_snapshot(project=project, name="june", kinds=[JudgeKind.PERSON])
-    with django_assert_max_num_queries(4):  # judgments, prompts, completions; and whose work is withdrawn, for the card
+    with django_assert_max_num_queries(3):  # judgments, prompts, completions
         write_export(snapshot=snapshot, directory=tmp_path / "out")
 
 

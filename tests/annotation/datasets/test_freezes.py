@@ -1,6 +1,7 @@
 """Snapshots that are made by a worker."""
 
 import uuid
+from dataclasses import replace
 from threading import Event, Thread
 
 import pytest
@@ -12,7 +13,7 @@ from annotation.actions import freezes
 from annotation.datasets import hashing
 from annotation.datasets.counts import Tally
 from annotation.datasets.freezing import NameTaken, NothingToFreeze
-from annotation.datasets.snapshots import choice_of
+from annotation.datasets.snapshots import choice_of, freeze_snapshot
 from annotation.models import DatasetSnapshot, Membership, Role, SnapshotFreeze
 from sampling.lifecycle import StaleState
 from sampling.long_tasks import TaskState
@@ -87,11 +88,49 @@ def test_what_cannot_be_frozen_is_not_queued(project, task):
 
 
 def test_a_name_that_was_taken_meanwhile_fails_with_the_remedy(project, task):
-    other = requested(project)
-    freezes.execute_freeze(task=task)
-    failed = freezes.execute_freeze(task=other)
+    freeze_snapshot(project=project, name="june", kinds=["person"])
+    failed = freezes.execute_freeze(task=task)
     assert failed.state == "failed"
     assert "choose another name" in failed.failure
+
+
+def test_of_two_freezes_of_one_name_only_one_is_queued(project, task, monkeypatch):
+    with pytest.raises(NameTaken, match="in the making"):
+        requested(project)
+    monkeypatch.setattr(freezes, "AT_ONCE", 3)
+    with pytest.raises(NameTaken, match="in the making"):
+        requested(project)  # small by now
+    monkeypatch.setattr(freezes, "AT_ONCE", 0)
+    freezes.cancel_freeze(task=task)
+    other = requested(project)
+    with pytest.raises(NameTaken, match="in the making"):
+        freezes.retry_freeze(task=task, enqueue=False)
+    assert SnapshotFreeze.objects.get(pk=task.pk).state == TaskState.CANCELLED
+    assert freezes.execute_freeze(task=other).state == "finished"
+
+
+def test_a_small_one_asked_for_again_is_there_although_the_choice_has_grown(project, monkeypatch):
+    monkeypatch.setattr(freezes, "AT_ONCE", 3)
+    key = uuid.uuid4()
+    made = requested(project, request_key=key)
+    judge(make_comparison(project, ["Yes.", "No."]), "bob", [[0], [1]])
+    assert requested(project, request_key=key) == made
+    assert not SnapshotFreeze.objects.exists()
+
+
+def test_who_retries_must_manage_every_project_of_it(client, project):
+    other = make_project("Other")
+    judge(make_comparison(other, ["Yes.", "No."]), "bob", [[0], [1]])
+    choice = replace(choice_of(project, ["person"], "both"), project_ids=(project.pk, other.pk))
+    task = freezes.request_freeze(choice=choice, project=project, enqueue=False)
+    freezes.cancel_freeze(task=task)
+    client.force_login(make_user("dora"))
+    address = reverse("annotation:snapshot_freeze_retry", args=[task.pk])
+    assert client.post(address).status_code == 403
+    assert SnapshotFreeze.objects.get().state == TaskState.CANCELLED
+    Membership.objects.create(project=other, user=make_user("dora"), role=Role.MANAGER)
+    assert client.post(address).status_code == 302
+    assert SnapshotFreeze.objects.get().state == TaskState.QUEUED
 
 
 def test_cancelled_while_it_runs_nothing_is_left(project, task, monkeypatch):

@@ -87,6 +87,15 @@ def test_what_learned_from_withdrawn_work_says_so_everywhere(first, client, alic
     client.force_login(alice)
     for address in (version.get_absolute_url(), reverse("training:lineage", args=[version.pk])):
         assert "learned from work that has been withdrawn since" in client.get(address).content.decode()
+    assert as_json(lineage_of(version))["has_withdrawn"] is True
     assert "holds withdrawn work" in client.get(reverse("training:round_new")).content.decode()
+    assert "holds withdrawn work" in client.get(reverse("training:rounds")).content.decode()
+    assert "holds work that has been withdrawn since" in client.get(first.get_absolute_url()).content.decode()
+    rows = client.get(reverse("training-api:round-list")).json()["results"]
+    assert [row["has_withdrawn"] for row in rows] == [True]
+    assert client.get(reverse("training-api:round-detail", args=[first.pk])).json()["has_withdrawn"] is True
+    models = client.get(reverse("sampling:models")).content.decode()
+    # What the round made from its judgments; not the policy that it began with.
+    assert models.count("learned from withdrawn work") == ModelVersion.objects.filter(name__startswith="r1-").count()
     warned = launch_checks.warnings_of(SimpleNamespace(previous=None, snapshot=first.snapshot))
     assert "withdrawn their work since" in warned[0]
