@@ -77,7 +77,10 @@ def imports_of_each_stage(prompt_set, by):
         {"what": "prompts", "doing": "undo", **over, "state": "failed", "failure": "It is used.", "prompts_added": 4},
         {"what": "prompts", "doing": "undo", "seen": SEEN, "prompts_added": 4, **over, "undone_at": now},
         {
-            "what": "prompts", "doing": "import", **over, "prompts_added": 4,
+            "what": "prompts",
+            "doing": "import",
+            **over,
+            "prompts_added": 4,
             "failure": "It was not undone. Its prompts are used by 2 comparisons.",
         },
     ]
