@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, assert_never
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -12,8 +12,7 @@ from django.utils import timezone
 from sampling import checkpoints, execution
 from sampling.checkpoints import ModelNotUsable
 from sampling.engine.run_dir import explain
-from sampling.lifecycle import StaleState
-from sampling.long_tasks import TaskState
+from sampling.long_tasks import TaskState, announce_on_commit
 from sampling.models import (
     Completion,
     Event,
@@ -22,14 +21,13 @@ from sampling.models import (
     PromptSet,
     SamplingRun,
 )
-from sampling.processes import Failed, Finished
+from sampling.processes import Failed
 from sampling.program_runs import (
     DATABASE_LOST,
     Cancelled,
-    ClaimLost,
     DatabaseFull,
     Outcome,
-    WorkerStopping,
+    end_by,
     is_database_full,
     worker_stopping,
 )
@@ -129,7 +127,7 @@ def create_sampling_run(
             run.save()
             run.policies.set(policies)
             if enqueue:
-                _announce_on_commit(run)
+                announce_on_commit(run, announce=announce)
     except IntegrityError:  # the double click's other half was faster
         return SamplingRun.objects.get(request_key=request_key)
     return run
@@ -184,28 +182,17 @@ def execute_sampling_run(*, run: SamplingRun, on_progress: execution.Report | No
 
 def _end(run: SamplingRun, outcome: Outcome) -> None:
     done = Completion.objects.filter(run=run).count()
-    try:
-        match outcome:
-            case Finished():
-                run.end(
-                    TaskState.FINISHED,
-                    done=done,
-                    total=done,
-                    skipped=execution.skipped_prompts(run),
-                    tokens_per_second=execution.tokens_per_second(run),
-                )
-            case Failed(reason):
-                run.end(TaskState.FAILED, done=done, failure=reason)
-            case Cancelled():
-                run.end(TaskState.CANCELLED, done=done)
-            case WorkerStopping():
-                run.hand_back()
-            case ClaimLost():
-                run.refresh_from_db()
-            case _:
-                assert_never(outcome)
-    except StaleState:
-        log.warning("Sampling run %s was taken over by another worker; that one goes on.", run.pk)
+
+    def finish() -> None:
+        run.end(
+            TaskState.FINISHED,
+            done=done,
+            total=done,
+            skipped=execution.skipped_prompts(run),
+            tokens_per_second=execution.tokens_per_second(run),
+        )
+
+    end_by(run, outcome, finish=finish, done=done)
 
 
 def cancel(*, run: SamplingRun) -> SamplingRun:
@@ -219,7 +206,7 @@ def retry(*, run: SamplingRun, enqueue: bool = True) -> SamplingRun:
     with transaction.atomic():
         run.retry()
         if enqueue:
-            _announce_on_commit(run)
+            announce_on_commit(run, announce=announce)
     return run
 
 
@@ -228,8 +215,3 @@ def announce(run: SamplingRun) -> None:
     from sampling.tasks import run_sampling  # tasks call actions, so not at the top
 
     run_sampling.delay(run.pk)
-
-
-def _announce_on_commit(run: SamplingRun) -> None:
-    # robust: a broker that is away must not take the page with it. The row is there, and the reaper announces it.
-    transaction.on_commit(lambda: announce(run), robust=True)

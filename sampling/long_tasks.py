@@ -195,6 +195,12 @@ def reap(model: type[LongTask], *, announce: Callable[[LongTask], object]) -> in
     return dealt_with
 
 
+def announce_on_commit(task: LongTask, *, announce: Callable[[Any], object]) -> None:
+    """Announce ``task`` once the caller's transaction is through."""
+    # robust: a broker that is away must not take the page with it. The row is there, and the reaper announces it.
+    transaction.on_commit(lambda: announce(task), robust=True)
+
+
 def announce_waiting(model: type[LongTask], *, announce: Callable[[LongTask], object]) -> int:
     """Announce every queued row, as a worker that starts does; return how many there are.
 

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from django.db import InterfaceError, OperationalError, connection
 
 from sampling import processes
 from sampling.engine import run_dir as files
 from sampling.engine.run_dir import RunDirError
+from sampling.lifecycle import StaleState
 from sampling.long_tasks import HEARTBEAT_SECONDS, LOST_AFTER, LongTask, TaskState
 from sampling.processes import Failed, Finished
 
@@ -48,6 +49,29 @@ class WorkerStopping:
 
 
 Outcome = Finished | Failed | Cancelled | ClaimLost | WorkerStopping
+
+
+def end_by(task: LongTask, outcome: Outcome, *, finish: Callable[[], object], **kept: Any) -> None:
+    """End a row that this process holds as its work came out; ``finish`` ends one that came to its end.
+
+    ``kept``: what is stored with one that failed or was cancelled. A row that was taken over is left to who has it.
+    """
+    try:
+        match outcome:
+            case Finished():
+                finish()
+            case Failed(reason):
+                task.end(TaskState.FAILED, failure=reason, **kept)
+            case Cancelled():
+                task.end(TaskState.CANCELLED, **kept)
+            case WorkerStopping():
+                task.hand_back()
+            case ClaimLost():
+                task.refresh_from_db()
+            case _:
+                assert_never(outcome)
+    except StaleState:
+        log.warning("%s %s was taken over by another worker; that one goes on.", task._meta.verbose_name, task.pk)
 
 
 class DatabaseFull(RunDirError):

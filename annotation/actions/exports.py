@@ -28,7 +28,7 @@ from annotation.models import DatasetSnapshot, SnapshotExport
 from sampling.engine.run_dir import explain
 from sampling.keep_alive import kept_alive
 from sampling.lifecycle import StaleState
-from sampling.long_tasks import HEARTBEAT_SECONDS, TaskState
+from sampling.long_tasks import HEARTBEAT_SECONDS, TaskState, announce_on_commit
 from sampling.program_runs import DATABASE_LOST, DatabaseFull, is_database_full, worker_stopping
 
 ZIPPED_UP_TO = 64 << 20  # bytes: of more than that a zip is a second copy that takes minutes; the files are few
@@ -85,13 +85,15 @@ def _requested(snapshot, asked, request_key, is_private, created_by, enqueue) ->
             snapshot=snapshot, request_key=request_key, created_by=created_by, is_private=is_private,
             total=snapshot.counts.get("comparisons", 0), **asked,
         )  # fmt: skip
-        _announce_on_commit(made, enqueue)
+        if enqueue:
+            announce_on_commit(made, announce=announce_export)
         return made
     if found.request_key != request_key and (found.is_over and not is_ready(found)):
         # The newest key, so that its repetition finds the request done.
         SnapshotExport.objects.filter(pk=found.pk).update(request_key=request_key, is_private=is_private)
         _queue_again(found)
-        _announce_on_commit(found, enqueue)
+        if enqueue:
+            announce_on_commit(found, announce=announce_export)
     return found
 
 
@@ -255,7 +257,8 @@ def retry_export(*, export: SnapshotExport, enqueue: bool = True) -> SnapshotExp
         if is_ready(export):
             raise StaleState(export, TaskState.QUEUED)
         _queue_again(export)
-        _announce_on_commit(export, enqueue)
+        if enqueue:
+            announce_on_commit(export, announce=announce_export)
     return export
 
 
@@ -264,9 +267,3 @@ def announce_export(export: SnapshotExport) -> None:
     from annotation.tasks import run_export  # tasks call actions, so not at the top
 
     run_export.delay(export.pk)
-
-
-def _announce_on_commit(export: SnapshotExport, enqueue: bool) -> None:
-    if enqueue:
-        # robust: a broker that is away must not take the page with it. The row is there; the reaper announces it.
-        transaction.on_commit(lambda: announce_export(export), robust=True)

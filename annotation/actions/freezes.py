@@ -18,7 +18,7 @@ from annotation.rules.aggregation import Aggregation
 from sampling.engine.run_dir import explain
 from sampling.keep_alive import kept_alive
 from sampling.lifecycle import StaleState
-from sampling.long_tasks import TaskState
+from sampling.long_tasks import TaskState, announce_on_commit
 from sampling.program_runs import DATABASE_LOST, DatabaseFull, is_database_full, worker_stopping
 
 AT_ONCE = 2000  # judgments: what is frozen while the page is waited for, a second at most
@@ -66,7 +66,8 @@ def request_freeze(
                 project=project, name=choice.name, asked=choice.as_json(), created_by=created_by,
                 request_key=request_key,
             )  # fmt: skip
-            _announce_on_commit(made, enqueue)
+            if enqueue:
+                announce_on_commit(made, announce=announce_freeze)
     except IntegrityError:  # the double click's other half was faster
         return SnapshotFreeze.objects.get(request_key=request_key)
     return made
@@ -187,7 +188,8 @@ def retry_freeze(*, task: SnapshotFreeze, by: AbstractBaseUser | None = None, en
     with _alone_in(task.project):
         task.retry()
         check_free(task.project, task.name, but_for=task.request_key)
-        _announce_on_commit(task, enqueue)
+        if enqueue:
+            announce_on_commit(task, announce=announce_freeze)
     return task
 
 
@@ -205,9 +207,3 @@ def announce_freeze(task: SnapshotFreeze) -> None:
     from annotation.tasks import run_freeze  # tasks call actions, so not at the top
 
     run_freeze.delay(task.pk)
-
-
-def _announce_on_commit(task: SnapshotFreeze, enqueue: bool) -> None:
-    if enqueue:
-        # robust: a broker that is away must not take the page with it. The row is there; the reaper announces it.
-        transaction.on_commit(lambda: announce_freeze(task), robust=True)

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from typing import Any, assert_never
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -12,16 +12,15 @@ from sampling.curation.steps import BadStep, check
 from sampling.engine.run_dir import explain
 from sampling.importing.watching import Report, Stop, watched
 from sampling.lifecycle import StaleState
-from sampling.long_tasks import TaskState
+from sampling.long_tasks import TaskState, announce_on_commit
 from sampling.models import Curation, FilterSet, PromptSet
 from sampling.processes import Failed, Finished
 from sampling.program_runs import (
     DATABASE_LOST,
     Cancelled,
-    ClaimLost,
     DatabaseFull,
     Outcome,
-    WorkerStopping,
+    end_by,
     is_database_full,
     worker_stopping,
 )
@@ -106,7 +105,7 @@ def create_curation(
         with transaction.atomic():
             curation.save()
             if enqueue:
-                _announce_on_commit(curation)
+                announce_on_commit(curation, announce=announce)
     except IntegrityError:  # the double click's other half was faster
         return Curation.objects.get(request_key=request_key)
     return curation
@@ -140,7 +139,7 @@ def keep(*, curation: Curation, new_name: str, enqueue: bool = True) -> Curation
         _check_free(new_name)
         row.put_back(new_name=new_name, attempt=0, started_at=None, done=0, total=0, phase="")
         if enqueue:
-            _announce_on_commit(row)
+            announce_on_commit(row, announce=announce)
     return row
 
 
@@ -158,7 +157,7 @@ def retry(*, curation: Curation, enqueue: bool = True) -> Curation:
             raise StaleState(row, TaskState.QUEUED)
         row.retry()
         if enqueue:
-            _announce_on_commit(row)
+            announce_on_commit(row, announce=announce)
     return row
 
 
@@ -171,11 +170,6 @@ def announce(curation: Curation) -> None:
     from sampling.tasks import run_curation  # tasks call actions, so not at the top
 
     run_curation.delay(curation.pk)
-
-
-def _announce_on_commit(curation: Curation) -> None:
-    # robust: a broker that is away must not take the page with it. The row is there, and the reaper announces it.
-    transaction.on_commit(lambda: announce(curation), robust=True)
 
 
 # --- what a worker does -----------------------------------------------------------------------------------------
@@ -221,23 +215,11 @@ def _outcome(curation: Curation, on_progress: Report, report: dict[str, Any]) ->
 
 
 def _end(curation: Curation, outcome: Outcome, report: dict[str, Any]) -> None:
-    try:
-        match outcome:
-            case Finished():
-                rows = report["rows"]
-                curation.end(TaskState.FINISHED, report=report, phase="", done=rows, total=rows)
-            case Failed(reason):
-                curation.end(TaskState.FAILED, failure=reason)
-            case Cancelled():
-                curation.end(TaskState.CANCELLED)
-            case WorkerStopping():
-                curation.hand_back()
-            case ClaimLost():
-                curation.refresh_from_db()
-            case _:
-                assert_never(outcome)
-    except StaleState:
-        log.warning("Curation %s was taken over by another worker; that one goes on.", curation.pk)
+    def finish() -> None:
+        rows = report["rows"]
+        curation.end(TaskState.FINISHED, report=report, phase="", done=rows, total=rows)
+
+    end_by(curation, outcome, finish=finish)
 
 
 def curate_now(*, curation: Curation, on_progress: Report | None = None) -> Curation:

@@ -18,7 +18,7 @@ from sampling.importing.options import Options
 from sampling.importing.undoing import BEFORE_UNDO
 from sampling.importing.watching import Progress
 from sampling.lifecycle import StaleState
-from sampling.long_tasks import TaskState
+from sampling.long_tasks import TaskState, announce_on_commit
 from sampling.models import DataImport, Doing, PromptSet, SourceKind
 
 __all__ = [
@@ -95,7 +95,7 @@ def create_import(
             if kept:
                 uploads.move(kept, data_import)
             if enqueue:
-                _announce_on_commit(data_import)
+                announce_on_commit(data_import, announce=announce)
     except IntegrityError:  # the double click's other half was faster
         there = DataImport.objects.get(request_key=request_key)
         return _the_same(there, what, prompt_set_name, location, created_by, data_import.source_hash)
@@ -163,7 +163,7 @@ def change_options(*, data_import: DataImport, options: Options, enqueue: bool =
             )
         row.put_back(doing=Doing.LOOK, options=options.as_json(), seen={}, **ANEW, **NOTHING_BROUGHT)
         if enqueue:
-            _announce_on_commit(row)
+            announce_on_commit(row, announce=announce)
     return row
 
 
@@ -186,7 +186,7 @@ def start(*, data_import: DataImport, enqueue: bool = True) -> DataImport:
         anew = NOTHING_BROUGHT if row.doing == Doing.LOOK or row.undone_at else {}
         row.put_back(doing=Doing.IMPORT, **ANEW, **anew)
         if enqueue:
-            _announce_on_commit(row)
+            announce_on_commit(row, announce=announce)
     return row
 
 
@@ -223,7 +223,7 @@ def retry(*, data_import: DataImport, enqueue: bool = True) -> DataImport:
             raise StaleState(row, TaskState.QUEUED)
         row.retry()
         if enqueue:
-            _announce_on_commit(row)
+            announce_on_commit(row, announce=announce)
     return row
 
 
@@ -245,7 +245,7 @@ def undo(*, data_import: DataImport, by: Any = None, enqueue: bool = True) -> Da
         seen = row.seen | stood
         row.put_back(doing=Doing.UNDO, seen=seen, **ANEW | {"undone_by": by})
         if enqueue:
-            _announce_on_commit(row)
+            announce_on_commit(row, announce=announce)
     return row
 
 
@@ -258,11 +258,6 @@ def announce(data_import: DataImport) -> None:
     from sampling.tasks import run_import  # tasks call actions, so not at the top
 
     run_import.delay(data_import.pk)
-
-
-def _announce_on_commit(data_import: DataImport) -> None:
-    # robust: a broker that is away must not take the page with it. The row is there, and the reaper announces it.
-    transaction.on_commit(lambda: announce(data_import), robust=True)
 
 
 # --- here and now, without a worker -----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from sampling.program_runs import (
     ClaimLost,
     DatabaseFull,
     Outcome,
-    WorkerStopping,
+    end_by,
     is_database_full,
     worker_stopping,
 )
@@ -121,25 +121,14 @@ def look_now(data_import: DataImport, on_progress: Callable[[Progress], object])
 
 
 def _end(data_import: DataImport, outcome: Outcome | Refused) -> None:
-    try:
-        match outcome:
-            case Finished():
-                if data_import.state == TaskState.RUNNING:  # an undo has ended it together with what it deleted
-                    data_import.end(TaskState.FINISHED, phase="")
-            case Refused(reason):
-                _stand_as_before(data_import, reason)
-            case Failed(reason):
-                data_import.end(TaskState.FAILED, failure=reason)
-            case Cancelled():
-                data_import.end(TaskState.CANCELLED)
-            case WorkerStopping():
-                data_import.hand_back()
-            case ClaimLost():
-                data_import.refresh_from_db()
-            case _:
-                assert_never(outcome)
-    except StaleState:
-        log.warning("Import %s was taken over by another worker; that one goes on.", data_import.pk)
+    def finish() -> None:
+        if isinstance(outcome, Refused):
+            _stand_as_before(data_import, outcome.reason)
+        elif data_import.state == TaskState.RUNNING:  # an undo has ended it together with what it deleted
+            data_import.end(TaskState.FINISHED, phase="")
+
+    # A refused undo has come to its end too: it stands as before.
+    end_by(data_import, Finished({}) if isinstance(outcome, Refused) else outcome, finish=finish)
 
 
 def _stand_as_before(data_import: DataImport, reason: str) -> None:

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from sampling.lifecycle import StaleState
-from sampling.long_tasks import TaskState
+from sampling.long_tasks import TaskState, announce_on_commit
 from training.launching import checking, launch_checks
 from training.launching.asked import Asked
 from training.models import LaunchCheck
@@ -42,7 +42,7 @@ def requested_check(*, asked: Asked, again: bool = False, enqueue: bool = True) 
         if known.state in (TaskState.FAILED, TaskState.CANCELLED):
             known.retry()
             if enqueue:
-                _announce_on_commit(known)
+                announce_on_commit(known, announce=announce_check)
     return known
 
 
@@ -58,7 +58,7 @@ def _made(asked: Asked, resolved: dict[str, Any], key: str, *, enqueue: bool) ->
                 key=key,
             )
             if enqueue:
-                _announce_on_commit(check)
+                announce_on_commit(check, announce=announce_check)
     except IntegrityError:  # two requests at the same instant: one check
         return LaunchCheck.objects.get(key=key)
     return check
@@ -93,11 +93,6 @@ def announce_check(check: LaunchCheck) -> None:
     from training.tasks import run_check  # tasks call actions, so not at the top
 
     run_check.delay(check.pk)
-
-
-def _announce_on_commit(check: LaunchCheck) -> None:
-    # robust: a broker that is away must not take the page with it. The row is there, and the reaper announces it.
-    transaction.on_commit(lambda: announce_check(check), robust=True)
 
 
 def _forget(check: LaunchCheck) -> None:

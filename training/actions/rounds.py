@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from annotation.models import DatasetSnapshot
-from sampling.long_tasks import TaskState
+from sampling.long_tasks import TaskState, announce_on_commit
 from sampling.models import ModelVersion
 from training.launching import checking, launch_checks
 from training.launching.asked import Asked
@@ -73,7 +73,7 @@ def launch_round(
                 Stage(round=round, kind=kind, position=position) for position, kind in enumerate(kinds, start=1)
             )
             if enqueue:
-                _announce_on_commit(round)
+                announce_on_commit(round, announce=announce)
     except IntegrityError:
         # Two requests at the same instant: the database let one through, and it is everybody's.
         if request_key and (known := TrainingRound.objects.filter(request_key=request_key).first()):
@@ -112,7 +112,7 @@ def retry_round(*, round: TrainingRound, enqueue: bool = True) -> TrainingRound:
     with transaction.atomic():
         round.retry()
         if enqueue:
-            _announce_on_commit(round)
+            announce_on_commit(round, announce=announce)
     return round
 
 
@@ -128,8 +128,3 @@ def announce(round: TrainingRound) -> None:
     from training.tasks import run_round  # tasks call actions, so not at the top
 
     run_round.delay(round.pk)
-
-
-def _announce_on_commit(round: TrainingRound) -> None:
-    # robust: a broker that is away must not take the page with it. The row is there, and the reaper announces it.
-    transaction.on_commit(lambda: announce(round), robust=True)
