@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from sampling.json_lines import (
-    BYTES_A_CHARACTER,
     BadLine,
     Unusable,
     bounded_lines,
@@ -26,7 +25,6 @@ from sampling.json_lines import (
 __all__ = ["BadLine", "GoodPrompt", "content_hash_of", "read_prompts"]
 
 MAX_LINE_CHARACTERS = 100_000
-MAX_LINE_BYTES = MAX_LINE_CHARACTERS * BYTES_A_CHARACTER
 MAX_METADATA_DEPTH = 20
 SPLITS = ("train", "eval")
 FIELDS = ("prompt", "messages", "system", "split", "metadata")

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Any
 
 Message = dict[str, str]  # {"role", "content"}
-NO_METADATA: Mapping[str, Any] = {}
 
 
 class JudgedBy(StrEnum):

@@ -1,6 +1,5 @@
 """Who asks, and what they may do: a bearer token with its scopes, or the session of a person in the browser."""
 
-from django.db.models import Model
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
@@ -62,6 +61,3 @@ class IsStaff(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return bool(request.user and request.user.is_staff)
-
-    def has_object_permission(self, request: Request, view: APIView, row: Model) -> bool:
-        return self.has_permission(request, view)

@@ -73,8 +73,8 @@ def forget_old() -> int:
 
 
 def _claimed(unwilling: Collection[int] = ()) -> Delivery | None:
-    due = Delivery.objects.exclude(webhook__in=unwilling)
-    due = due.filter(state=DeliveryState.WAITING, next_attempt_at__lte=Now(), webhook__is_active=True)
+    waiting = Delivery.objects.filter(state=DeliveryState.WAITING, webhook__is_active=True)
+    due = waiting.filter(next_attempt_at__lte=Now()).exclude(webhook__in=unwilling)
     with transaction.atomic():
         found = due.select_for_update(skip_locked=True, of=["self"]).order_by("next_attempt_at").first()
         if found is None:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from annotation.models import DatasetSnapshot
 from sampling.models import ModelVersion, Split
 from training.models import Stage, StageKind, StageState, TrainingRound
 
@@ -156,9 +155,3 @@ class Graph:
             round = self._rounds[round.previous_id]
             found.append(round)
         return found
-
-
-def snapshots_in(sources: list[Source]) -> list[DatasetSnapshot]:
-    """The snapshots of these sources, the oldest first."""
-    ids = {source.snapshot_id for source in sources}
-    return list(DatasetSnapshot.objects.filter(pk__in=ids).select_related("project").order_by("created_at", "pk"))

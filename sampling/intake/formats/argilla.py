@@ -40,7 +40,6 @@ _OF_A_RECORD = (
     "suggestions",
     "fields",
 )
-_USER = ("user_id", "value", "status")
 
 Answers = dict[str, dict[str, Any]]  # by user: question -> value
 
