@@ -75,7 +75,7 @@ def judge(
     ``marks`` is by position as well. With ``edit``, the text of a better answer than 0, the last position is its.
     """
     user = make_user(username)
-    ids = list(comparison.completions.order_by("index").values_list("pk", flat=True))
+    ids = list(comparison.completions.order_by("index", "pk").values_list("pk", flat=True))
     places = [*ids, _edited(comparison, user, ids[0], edit).pk] if edit else ids
     revision = supersedes.revision + 1 if supersedes else 1
     purpose = AssignmentPurpose.REVIEW if is_decision else AssignmentPurpose(comparison.purpose)
