@@ -4,6 +4,7 @@ The coefficients were measured with SmolLM2-135M on CPU cores with AVX-512 bf16 
 order, not the right minute. Nothing is known here of what else the machine is doing.
 """
 
+import math
 from dataclasses import dataclass
 
 from training.recipe import (
@@ -110,10 +111,12 @@ def _seconds(section: Section, recipe: Recipe, counts: Counts) -> float:
     match section:
         case JudgeModel():  # the other way round: it learns from the held-out pairs
             measured = _passes(counts, rows=2 * counts.pairs_for(section).train, work=FORWARD)
-            return TRAINER_START_SECONDS + _training(section, counts, rows=2 * rows) + measured
+            trained = _training(section, counts, tokens=_of_rankings(counts, rows, counts.prompts_eval))
+            return TRAINER_START_SECONDS + trained + measured
         case RewardModel():
             measured = _passes(counts, rows=2 * counts.pairs_for(section).held_out, work=FORWARD)
-            return TRAINER_START_SECONDS + _training(section, counts, rows=2 * rows) + measured
+            trained = _training(section, counts, tokens=_of_rankings(counts, rows, counts.prompts_train))
+            return TRAINER_START_SECONDS + trained + measured
         case RejectionSampling():
             tried = len(section.temperatures) * min(section.sweep_prompts, counts.prompts_train)
             candidates = (counts.prompts_train + tried) * section.candidates
@@ -121,12 +124,13 @@ def _seconds(section: Section, recipe: Recipe, counts: Counts) -> float:
             return sampled + _passes(counts, rows=candidates, work=FORWARD)
         case Demonstrations():
             share = counts.demonstration_tokens / counts.row_tokens if counts.row_tokens else 1.0
-            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * share * _training(section, counts, rows=rows)
+            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * share * _training(section, counts, tokens=rows * counts.row_tokens)
         case Sft():
-            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * _training(section, counts, rows=rows)
+            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * _training(section, counts, tokens=rows * counts.row_tokens)
         case Dpo():
-            reference = _passes(counts, rows=2 * rows, work=FORWARD)
-            trained = _training(section, counts, rows=2 * rows)
+            tokens = _of_rankings(counts, rows, counts.prompts_train)
+            reference = _arithmetic(counts, tokens=tokens, work=FORWARD)
+            trained = _training(section, counts, tokens=tokens)
             return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * (trained + reference)
         case Evaluate():
             written = counts.prompts_eval * section.n
@@ -172,12 +176,28 @@ def _written(counts: Counts, max_tokens: int) -> float:
     return min(max_tokens, counts.completion_tokens)
 
 
-def _training(section: Training, counts: Counts, *, rows: int) -> float:
-    return section.epochs * _passes(counts, rows=rows, work=FORWARD_AND_BACKWARD)
+def _of_rankings(counts: Counts, pairs: int, prompts: int) -> float:
+    """Tokens of so many pairs as they are trained on: each prompt once, and each completion once.
+
+    K completions have K(K-1)/2 pairs, so that m pairs of a prompt are of (1 + sqrt(1 + 8 m)) / 2 completions, or more.
+    """
+    if not pairs:
+        return 0.0
+    prompts = min(prompts, pairs)
+    completions = (1 + math.sqrt(1 + 8 * pairs / prompts)) / 2
+    return prompts * (counts.prompt_tokens + completions * counts.completion_tokens)
+
+
+def _training(section: Training, counts: Counts, *, tokens: float) -> float:
+    return section.epochs * _arithmetic(counts, tokens=tokens, work=FORWARD_AND_BACKWARD)
 
 
 def _passes(counts: Counts, *, rows: int, work: int) -> float:
-    return rows * counts.row_tokens * work * counts.parameters / counts.flops
+    return _arithmetic(counts, tokens=rows * counts.row_tokens, work=work)
+
+
+def _arithmetic(counts: Counts, *, tokens: float, work: int) -> float:
+    return tokens * work * counts.parameters / counts.flops
 
 
 def _sampling(counts: Counts, *, tokens: float) -> float:

@@ -27,11 +27,15 @@ __all__ = [
     "computes_in_bf16",
     "loading",
     "order_of",
+    "processes",
     "schedule_here",
     "schedule_of",
+    "tokens_together",
     "training_arguments",
     "working_dtype",
 ]
+
+ENOUGH_ON_A_CPU = 1024  # tokens that go through the model at once
 
 
 def can_bf16() -> bool:
@@ -97,9 +101,20 @@ def loading(recipe: Training) -> dict[str, Any]:
     return told
 
 
-def schedule_here(recipe: Training, *, rows: int, stage: "Stage") -> Schedule:
+def schedule_here(recipe: Training, *, rows: int, stage: "Stage", rankings: int | None = None) -> Schedule:
     """The schedule on this machine: as many processes as were started, as many rows together as a device holds."""
-    return schedule_of(recipe, rows, _processes(), micro_batch=_rows_together(recipe, stage))
+    return schedule_of(recipe, rows, processes(), micro_batch=_rows_together(recipe, stage), rankings=rankings)
+
+
+def tokens_together(recipe: Training, schedule: Schedule) -> int:
+    """Tokens of pairs that go through the model at once: as many as a micro batch of the longest pairs has.
+
+    On a CPU fewer, where fewer do: more of them together are no faster there, and take their memory.
+    """
+    import torch
+
+    most = 2 * schedule.micro_batch * recipe.max_length
+    return most if torch.cuda.is_available() else min(most, max(ENOUGH_ON_A_CPU, 2 * recipe.max_length))
 
 
 def order_of(recipe: Training, lengths: Sequence[int], *, stage: "Stage") -> list[int]:
@@ -108,21 +123,20 @@ def order_of(recipe: Training, lengths: Sequence[int], *, stage: "Stage") -> lis
     return order_by_length(lengths, batch=schedule.micro_batch, seed=stage.seed)
 
 
-def training_arguments(recipe: Training, *, rows: int, stage: "Stage") -> dict[str, Any]:
-    """The arguments that all of TRL's configs share.
+def training_arguments(recipe: Training, *, rows: int, stage: "Stage", rankings: int | None = None) -> dict[str, Any]:
+    """The arguments that all of TRL's configs share. With ``rankings``, an item of the data is a whole step.
 
     An epoch's last batch may be short; transformers divides its loss by the micro batches that it has, not by those
-    that a full one has. Each of these counts the same, so that in DPO and reward models the rows of a last micro batch
-    that is not full weigh more than their neighbours'. The first step of a warm-up has a learning rate of nought.
+    that a full one has. The first step of a warm-up has a learning rate of nought.
     """
     import torch
 
-    schedule = schedule_here(recipe, rows=rows, stage=stage)
+    schedule = schedule_here(recipe, rows=rows, stage=stage, rankings=rankings)
     return {
         "output_dir": str(stage.run_dir / "trainer"),
         "seed": stage.seed,
-        "per_device_train_batch_size": schedule.micro_batch,
-        "gradient_accumulation_steps": schedule.accumulation,
+        "per_device_train_batch_size": schedule.micro_batch if rankings is None else 1,
+        "gradient_accumulation_steps": schedule.accumulation if rankings is None else 1,
         "num_train_epochs": recipe.epochs,
         "train_sampling_strategy": "sequential",  # the rows come ordered: see batching
         "learning_rate": recipe.learning_rate,
@@ -193,7 +207,8 @@ def _optimizer(recipe: Training) -> dict[str, Any]:
             assert_never(recipe.optimizer)
 
 
-def _processes() -> int:
+def processes() -> int:
+    """How many were started to train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -203,5 +218,5 @@ def _rows_together(recipe: Training, stage: "Stage") -> int:
         policy=stage.inputs.get("policy", ""),
         run_dir=stage.run_dir,
         bf16=computes_in_bf16(recipe),
-        processes=_processes(),
+        processes=processes(),
     )

@@ -54,9 +54,9 @@ def looked_at(run_dir: Path, recipe: Recipe, inputs: dict[str, Any], progress: P
     read = checked_rows.read(inputs, tokenizer)
     stages = checked_stages.of(recipe)
     for number, stage in enumerate(stages):
-        progress.update(number, total=len(stages), phase=stage.replace("_", " "))
+        progress.update(number, total=len(stages), phase=f"checking {stage.replace('_', ' ')}")
         write_left_out(run_dir, stage, checked_stages.look_at(stage, recipe, read, tokenizer, found))
-    progress.update(len(stages), total=len(stages), phase="looking for tasks and libraries")
+    progress.update(len(stages), total=len(stages), phase="checking tasks and libraries")
     checked_tools.look_for(recipe, found)
     progress.update(len(stages), total=len(stages), phase="measuring lengths")
     memory = checked_stages.memory(recipe, found)

@@ -148,7 +148,8 @@ def _pairs(section: PairTraining, read: Rows, found: Found, *, train: str, held_
     left_out = read.kept_out.undecided_of(section, train) + selection.left_out
     if train == "train":
         left_out += read.kept_out.pairs_of(section)
-    _training(section, len(selection.pairs), left_out, found)
+    prompts = {repr(pair.prompt) for pair in selection.pairs}
+    _training(section, len(selection.pairs), left_out, found, rankings=len(prompts))
     _refuse_too_few(section, len(selection.pairs), left_out, found, "snapshot", "pairs")
     if held_out is None:
         return left_out
@@ -218,9 +219,21 @@ def _warn_of_cut_off(section: RejectionSampling, lengths: Sequence[int], found: 
 
 
 def _training(
-    section: Training, rows: int, left_out: Sequence[LeftOut], found: Found, *, at_most: bool = False
+    section: Training,
+    rows: int,
+    left_out: Sequence[LeftOut],
+    found: Found,
+    *,
+    at_most: bool = False,
+    rankings: int | None = None,
 ) -> None:
-    schedule = schedule_of(section, max(rows, 1), micro_batch=_rows_together(section, found.policy))
+    """``rankings``: the prompts of pairs, which a step takes whole."""
+    schedule = schedule_of(
+        section,
+        max(rows, 1),
+        micro_batch=_rows_together(section, found.policy),
+        rankings=None if rankings is None else max(rankings, 1),
+    )
     found.stages[section.stage] = {
         "rows": rows,
         "dropped": count_by_reason(left_out),

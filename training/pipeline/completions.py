@@ -1,6 +1,6 @@
-"""Completions of a stage's prompts, written by `sampling.engine.generate` in a child process.
+"""Completions of a stage's prompts, written by an engine in a child process.
 
-A child, so that the engine's memory is free again when the reward model loads. What an earlier attempt
+A child, so that the engine's memory can be free again when the reward model loads. What an earlier attempt
 sampled is used again, unless the stage has been told something else since.
 """
 
@@ -15,7 +15,7 @@ from sampling.engine.run_dir import STAGE, Progress, read_result, write_stage
 from training.pipeline.preferences import Messages, read_rows
 from training.recipe import Sampling
 
-# As sampling.engine.generate.generate_in_child: (run directory, on_progress=...) -> done, or an exception
+# As a sampling.engine.child.EngineChild: (run directory, on_progress=...) -> done, or an exception
 Generate = Callable[..., Any]
 
 PROMPTS = "prompts.jsonl"

@@ -2,35 +2,43 @@
 
     python -m training.pipeline.dpo --run-dir DIR
 
-TRL's DPOTrainer with the recipe's loss; with ``nll_weight`` also Llama 3's NLL term on the chosen completion. The
-reference is the policy at the start of the stage, so the first loss is known beforehand (`first_loss_of`). Its log-
-probabilities are computed once and kept (`reference_cache`), and no second model is held in memory.
+TRL's DPOTrainer on whole rankings (`training.pipeline.grouped`), with the recipe's loss; with ``nll_weight`` also
+Llama 3's NLL term on the chosen completion. The reference is the policy at the start of the stage, so the first loss is
+known beforehand (`first_loss_of`). Its log-probabilities are computed once and kept (`reference_cache`), and no
+second model is held in memory.
 
-Where TRL 1.16 differs from the papers: IPO divides each log-ratio by its completion's length, which the paper does not
-say and its authors confirmed to TRL, so its beta is per token; the NLL term is a mean over the tokens of a micro batch,
-where Pang et al. (arXiv 2404.19733, eq. 1), whom Llama 3 cites, take each completion's own mean, so that here long ones
-count more, among rows of like length. Sigmoid, robust and length-normalised losses are the papers'. The policy's own
-dropout is off, and the reference never has any; that of adapters is the recipe's.
-
-Left out: TRL computes a prompt once for each side of each pair; grouping them is faster and would be our own trainer.
+Where this differs from the papers, as TRL 1.16 does: IPO divides each log-ratio by its completion's length, which the
+paper does not say and its authors confirmed to TRL, so its beta is per token; the NLL term is a mean over the tokens of
+a step, where Pang et al. (arXiv 2404.19733, eq. 1), whom Llama 3 cites, take each completion's own mean, so that here
+long ones count more. Sigmoid, robust and length-normalised losses are the papers'. The policy's own dropout is off, and
+the reference never has any; that of adapters is the recipe's.
 """
 
+import contextlib
 import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accelerate.utils import gather_object
+import torch
 from datasets import Dataset
+from peft import PeftModel
 from transformers import TrainerCallback
-from trl import DPOConfig, DPOTrainer
+from trl import DPOConfig
+from trl.models import prepare_deepspeed
 
-from sampling.engine.run_dir import RunDirError, main
-from training.pipeline.arguments import adapter, computes_in_bf16, order_of, training_arguments, working_dtype
-from training.pipeline.pair_tokens import PairTokens
-from training.pipeline.preferences import Pair, read_pairs, refuse_too_few, select, write_left_out
-from training.pipeline.reference_cache import ReferenceCache, Sums, directory_of
+from sampling.engine.run_dir import main
+from training.pipeline.arguments import adapter, computes_in_bf16, training_arguments, working_dtype
+from training.pipeline.grouped.losses import DpoTerms
+from training.pipeline.grouped.plan import Part
+from training.pipeline.grouped.planning import make_plan
+from training.pipeline.grouped.rankings import TokenPair
+from training.pipeline.grouped.tokens import for_log_probs
+from training.pipeline.grouped.trainer import GroupedDpoTrainer, Planned
+from training.pipeline.preferences import read_pairs, refuse_too_few, select, write_left_out
+from training.pipeline.reference_cache import ReferenceCache, directory_of
 from training.pipeline.resuming import BeginAnew, device
 from training.pipeline.trainers import Stage, conversation_lengths, load_policy, load_tokenizer, without_dropout
 from training.recipe import Dpo
@@ -60,7 +68,9 @@ def run(run_dir: Path) -> Result:
     stage = Stage.start(run_dir)
     recipe = Dpo.parse(stage.told, source="stage.json")
     tokenizer = load_tokenizer(stage.inputs["policy"])
-    train = select(read_pairs(stage.inputs["pairs_train"]), recipe, lambda each: conversation_lengths(tokenizer, each))
+    chosen = select(read_pairs(stage.inputs["pairs_train"]), recipe, lambda each: conversation_lengths(tokenizer, each))
+    tokenised = for_log_probs(chosen, tokenizer, mask_end_tokens=recipe.mask_end_tokens)
+    train = tokenised.selection
     write_left_out(run_dir, "dpo", train.left_out)
     refuse_too_few(
         len(train.pairs),
@@ -70,10 +80,9 @@ def run(run_dir: Path) -> Result:
         dropped=train.dropped,
         path=stage.inputs["pairs_train"],
     )
-    order = order_of(recipe, train.lengths, stage=stage)
     reference = open_reference(stage, recipe)
     trained = stage.train(
-        lambda: make_trainer(stage, recipe, tokenizer, [train.pairs[i] for i in order], reference),
+        lambda: make_trainer(stage, recipe, tokenizer, tokenised.tokens, reference),
         recipe,
         prompts=[pair.prompt for pair in train.pairs],
     )
@@ -102,7 +111,7 @@ def open_reference(stage: Stage, recipe: Dpo) -> ReferenceCache:
     bf16 = computes_in_bf16(recipe)
     numbers = [recipe.method, str(working_dtype(recipe)), f"bf16={bf16}", device()]
     directory = directory_of(stage.inputs.get("caches"), stage.inputs["policy"], numbers)
-    return ReferenceCache(directory, by_batch=bf16 or recipe.method == "qlora")
+    return ReferenceCache(directory, by_part=bf16 or recipe.method == "qlora")
 
 
 class StartsAtReference(TrainerCallback):
@@ -131,88 +140,81 @@ class StartsAtReference(TrainerCallback):
         raise BeginAnew(f"{found} What was known of the reference is thrown away and computed again.")
 
 
-class TokenTrainer(DPOTrainer):
-    """TRL's trainer on rows that are token ids already, with a reference that is remembered."""
+class DpoStage(GroupedDpoTrainer):
+    """DPO on whole rankings, with a reference that is remembered."""
 
-    def __init__(self, *args: Any, stage: Stage, reference: ReferenceCache, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, stage: Stage, reference: ReferenceCache, planned: Planned, **kwargs: Any) -> None:
         self.stage = stage
         self.reference = reference
-        super().__init__(*args, **kwargs)  # asks for the reference
+        self._sums_of: dict[Part, torch.Tensor] = {}
+        way = planned.way
+        reference.computed_as = f"{way.layout} flex={way.flex} chunks={way.in_chunks}"
+        super().__init__(*args, planned=planned, **kwargs)  # asks for the reference
 
-    def _prepare_dataset(self, dataset, processing_class, args, dataset_name):
-        return dataset
+    def reference_of(self, part: Part) -> torch.Tensor:
+        return self._sums_of[part]
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
-        """TRL's own would write to a cache that no other run finds: its key is the dataset object's."""
-        if self.is_deepspeed_enabled or self.is_fsdp_enabled:  # shards of weights: TRL knows how, and remembers nothing
-            return super()._precompute_ref_logps(dataset, name, batch_size)
-        rows = list(dataset)
-        keys = self.reference.keys(rows, batch=batch_size)
-        missing = self.reference.batches_to_compute(keys, batch=batch_size)
-        self.accelerator.wait_for_everyone()  # what one process adds below would be missing in another's list
-        computed = self._compute_reference(rows, keys, missing)
-        sums = [computed.get(key) or self.reference.get(key) for key in keys]
-        chosen, rejected = zip(*sums, strict=True)
-        return dataset.add_column("ref_chosen_logps", list(chosen)).add_column("ref_rejected_logps", list(rejected))
+        """TRL's own would write to a cache that no other run finds, and would compute each side of each pair.
 
-    def _compute_reference(self, rows: list[dict], keys: list[str], batches: list[list[int]]) -> dict[str, Sums]:
-        """The sums of some batches of rows, by key: each process computes its share, and all get everything."""
-        computed: dict[str, Sums] = {}
-        mine = batches[self.accelerator.process_index :: self.accelerator.num_processes]
-        for number, batch in enumerate(mine):
-            if self.accelerator.is_main_process:
-                self.stage.progress.update(number, total=len(mine), phase="computing the reference")
-            inputs = self._prepare_inputs(self.data_collator([rows[i] for i in batch]))
-            sides = self.compute_ref_log_probs(self.model, inputs)
-            pairs = zip(*(side.float().tolist() for side in sides), strict=True)
-            found = dict(zip([keys[i] for i in batch], pairs, strict=True))
-            self.reference.add(found)
-            computed |= found
-        if self.accelerator.num_processes == 1:
-            return computed
-        return {key: sums for part in gather_object([computed]) for key, sums in part.items()}
+        Each process computes what it will train on, in the parts in which it will; those are of like length already.
+        """
+        numbers = range(self.accelerator.process_index, len(dataset), self.accelerator.num_processes)
+        parts = list(dict.fromkeys(part for number in numbers for part in self.planned.item(number).parts))
+        known = {part: self.reference.get(part) for part in parts}
+        with self._as_reference() as model:
+            for number, part in enumerate(parts):
+                # Sharded weights come together for all processes or for none: there each computes all of its parts.
+                if (sums := None if self.is_deepspeed_enabled else known[part]) is None:
+                    if self.accelerator.is_main_process:
+                        self.stage.progress.update(number, total=len(parts), phase="computing the reference")
+                    with torch.no_grad(), self.accelerator.autocast():
+                        sums = model(rows=self.rows(part)).values.float().tolist()
+                    self.reference.add(part, sums)
+                self._sums_of[part] = torch.tensor(sums)
+        return dataset
+
+    @contextlib.contextmanager
+    def _as_reference(self) -> Iterator[torch.nn.Module]:
+        """The policy as it starts: adapters off, no dropout, on its device."""
+        model = prepare_deepspeed(self.model, self.accelerator) if self.is_deepspeed_enabled else self.model
+        came_from, was_training = next(self.model.parameters()).device, self.model.training
+        if self.is_fsdp_enabled:  # which spreads it when training begins
+            self.model.to(self.accelerator.device)
+        self.model.eval()
+        try:
+            with self.model.disable_adapter() if isinstance(self.model, PeftModel) else contextlib.nullcontext():
+                yield model
+        finally:
+            self.model.train(was_training)
+            if self.is_fsdp_enabled:
+                self.model.to(came_from)
 
 
-def make_trainer(stage: Stage, recipe: Dpo, tokenizer, pairs: list[Pair], reference: ReferenceCache) -> TokenTrainer:
-    """TRL's trainer on these pairs, in this order; it has the reference when it is returned."""
-    tokens = PairTokens(tokenizer, mask_end_tokens=recipe.mask_end_tokens)
-    rows = [tokens.of(pair) for pair in pairs]
-    refuse_truncation(rows, recipe.max_length)
+def make_trainer(
+    stage: Stage, recipe: Dpo, tokenizer, pairs: Sequence[TokenPair], reference: ReferenceCache
+) -> DpoStage:
+    """The trainer on these pairs; it has the reference when it is returned."""
+    model = without_dropout(load_policy(stage.inputs["policy"], recipe))
+    planned = make_plan(model, pairs, of="log_probs", stage=stage, recipe=recipe, pad_token_id=tokenizer.pad_token_id)
+    terms = DpoTerms(recipe.loss, recipe.beta, recipe.label_smoothing, recipe.nll_weight)
     config = DPOConfig(
-        **training_arguments(recipe, rows=len(pairs), stage=stage),
-        **loss_arguments(recipe),
+        **training_arguments(recipe, rows=len(pairs), stage=stage, rankings=planned.settings["rankings"]),
+        beta=recipe.beta,
         precompute_ref_log_probs=True,
         disable_dropout=False,
     )
-    return TokenTrainer(
-        model=without_dropout(load_policy(stage.inputs["policy"], recipe)),
+    return DpoStage(
+        model=model,
         args=config,
-        train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         peft_config=adapter(recipe, task="CAUSAL_LM"),
+        planned=planned,
+        terms=terms,
         stage=stage,
         reference=reference,
         callbacks=[StartsAtReference(reference)],
     )
-
-
-def loss_arguments(recipe: Dpo) -> dict[str, Any]:
-    """The loss in TRL's words: its terms with their weights, beta, and the share of flipped pairs."""
-    terms = [(recipe.loss, 1.0)] + ([("sft", recipe.nll_weight)] if recipe.nll_weight else [])
-    return {
-        "loss_type": [name for name, _ in terms],
-        "loss_weights": [weight for _, weight in terms],
-        "beta": recipe.beta,
-        "label_smoothing": recipe.label_smoothing,
-    }
-
-
-def refuse_truncation(rows: list[dict[str, list[int]]], max_length: int) -> None:
-    """Raise rather than let TRL cut a row, of which nobody would hear: what is too long was left out before."""
-    for row in rows:
-        tokens = len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
-        if tokens > max_length:
-            raise RunDirError(f"A pair of {tokens} tokens is longer than max_length ({max_length}): leave it out.")
 
 
 if __name__ == "__main__":

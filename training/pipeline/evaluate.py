@@ -10,14 +10,14 @@ first. Left out: people as judges, who are asked in a blind test of their own.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from sampling.engine.generate import generate_in_child
+from sampling.engine.child import EngineChild
 from sampling.engine.run_dir import RunDirError, main, read_json_lines, write_json_lines
 from training.pipeline.completions import Completion, Generate, Prompt, read_prompts
 from training.pipeline.divergence import divergence
@@ -103,7 +103,7 @@ class Contest:
         return self.names["base" if "base" in self.policies else "old"]
 
 
-def run(run_dir: Path, *, generate: Generate = generate_in_child) -> Result | None:
+def run(run_dir: Path, *, generate: Generate | None = None) -> Result | None:
     """Sample every policy, judge, and measure."""
     if not is_main_process():
         return None
@@ -112,19 +112,12 @@ def run(run_dir: Path, *, generate: Generate = generate_in_child) -> Result | No
     recipe = Evaluate.parse(stage.told, source="stage.json")
     contest = Contest.of(stage)
     prompts = read_prompts(stage.inputs["prompts"])
-    written = {which: _completions(stage, recipe, contest, prompts, which, generate) for which in contest.policies}
-    meetings = [
-        meeting
-        for opponent in OPPONENTS
-        if opponent in written
-        for meeting in meet(prompts, opponent, written["new"], written[opponent])
-    ]
-    if not any(meeting.opponent == "old" for meeting in meetings):
-        raise RunDirError(
-            f"{stage.inputs['prompts']} has no prompt that both policies answered. "
-            "Give the eval split some prompts that fit max_model_len."
-        )
-    opinions = opinions_of(stage, recipe, meetings, generate)
+    with EngineChild() as engine:
+        sampler = generate or engine
+        written = {which: _completions(stage, recipe, contest, prompts, which, sampler) for which in contest.policies}
+        meetings = _meetings(stage, prompts, written)
+        engine.make_room()  # reward models judge too
+        opinions = opinions_of(stage, recipe, meetings, _leaving_room(sampler, engine))
     rows = _judged(opinions, contest)
     write_json_lines(run_dir / JUDGED, rows)
     stage.say("measuring")
@@ -165,6 +158,33 @@ def _completions(
     )
     write_json_lines(stage.run_dir / f"completions_{which}.jsonl", [asdict(each) for each in completions])
     return completions
+
+
+def _meetings(stage: Stage, prompts: Sequence[Prompt], written: Mapping[str, list[Completion]]) -> list[Meeting]:
+    """Of the new policy with each opponent, the old one first."""
+    meetings = [
+        meeting
+        for opponent in OPPONENTS
+        if opponent in written
+        for meeting in meet(prompts, opponent, written["new"], written[opponent])
+    ]
+    if not any(meeting.opponent == "old" for meeting in meetings):
+        raise RunDirError(
+            f"{stage.inputs['prompts']} has no prompt that both policies answered. "
+            "Give the eval split some prompts that fit max_model_len."
+        )
+    return meetings
+
+
+def _leaving_room(sampler: Generate, engine: EngineChild) -> Generate:
+    """The engine as a judge is given it: another judge loads its model next."""
+
+    def ask(*args: Any, **how: Any) -> Any:
+        done = sampler(*args, **how)
+        engine.make_room()
+        return done
+
+    return ask
 
 
 def _judged(opinions: Sequence[Opinion], contest: Contest) -> list[dict[str, Any]]:

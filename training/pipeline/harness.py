@@ -101,9 +101,12 @@ class Policy:
 
     def _model(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         if self._loaded is None:
+            measuring = self.stage.progress.phase
+            self.stage.say("loading")
             model = AutoModelForCausalLM.from_pretrained(self.location, dtype=self.dtype)
             model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
             self._loaded = model, AutoTokenizer.from_pretrained(self.location)
+            self.stage.say(measuring)
         return self._loaded
 
     def unload(self) -> None:
@@ -133,10 +136,10 @@ def run(run_dir: Path) -> Result | None:
         for which in ("old", "new"):
             policy = Policy(stage.inputs[f"policy_{which}"], stage, recipe)
             for name, task in tasks.items():
-                stage.say(f"the {which} policy: {name}")
+                stage.say(f"measuring the {which} policy: {name}")
                 measured[which, name] = policy.reached(name, task, contents[name])
                 stage.progress.update(stage.progress.done + 1)
-            stage.say(f"the {which} policy: perplexity")
+            stage.say(f"measuring the {which} policy: perplexity")
             surprised[which] = policy.perplexity(text)
             stage.progress.update(stage.progress.done + 1)
             cached += policy.taken_from_cache

@@ -16,6 +16,7 @@ from training.pipeline.left_out import LeftOut, count_by_reason, counted_in_word
 from training.recipe import PairTraining
 
 __all__ = [
+    "MARGINS",
     "STRENGTHS",
     "LeftOut",
     "Lengths",
@@ -40,6 +41,21 @@ Lengths = Callable[[Sequence[Messages]], list[int]]  # conversations -> tokens o
 
 # Weakest first: a strength's position is its number.
 STRENGTHS = ("negligibly_better", "slightly_better", "better", "significantly_better")
+# What Llama 2 asks the rewards of a pair to differ by, for each strength (arXiv 2307.09288, table 27).
+MARGINS = {
+    "small": {
+        "significantly_better": 1.0,
+        "better": 2 / 3,
+        "slightly_better": 1 / 3,
+        "negligibly_better": 0.0,
+    },
+    "large": {
+        "significantly_better": 3.0,
+        "better": 2.0,
+        "slightly_better": 1.0,
+        "negligibly_better": 0.0,
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -74,11 +90,6 @@ class Pair:
             chosen_cut_off=self.rejected_cut_off,
             rejected_cut_off=self.chosen_cut_off,
         )
-
-    def as_row(self) -> dict[str, Any]:
-        """TRL's conversational preference row with an explicit prompt."""
-        chosen, rejected = ([{"role": "assistant", "content": each}] for each in (self.chosen, self.rejected))
-        return {"prompt": self.prompt, "chosen": chosen, "rejected": rejected}
 
 
 @dataclass(frozen=True)

@@ -1,38 +1,37 @@
-"""Log-probabilities that a reference gave before, on disk: a row is computed once, whichever run asks.
+"""Log-probabilities that a reference gave before, on disk: a completion is computed once, whichever run asks.
 
 A run that is resumed, or tried again with another beta or another loss, reads them. The key is content alone: the
-reference's weights and config, the row's tokens, and what numbers were computed with. The length limit is not in it,
-because a row that does not fit is left out and never cut; nor is the loss, because all losses begin with the same sums.
+reference's weights and config, prompt and completion as tokens, and what numbers were computed with. The length limit
+is not in it, because what does not fit is left out and never cut; nor is the loss, because all losses begin with the
+same sums.
 
-In 32 bits a row is known by itself. In bf16 its sum depends, by rounding, on the rows that it is computed with, and a
+In 32 bits a completion is known by itself. In bf16 its sum depends, by rounding, on what it is computed with, and a
 reference that is not the policy to the last bit moves the first loss away from ln 2 (by 0.003 over eight pairs, at a
-beta of 0.5, for a random model of six layers). There a row is known within its micro batch only: the same rows in the
-same order are found, and any other batch is computed again.
+beta of 0.5, for a random model of six layers). There it is known within its part of a step only: the same rankings in
+the same order are found, and any others are computed again.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sampling.checkpoints import is_hub_id
+from training.pipeline.grouped.plan import Part
 from training.pipeline.score_cache import ScoreCache, key_of
-
-Row = Mapping[str, Any]  # "prompt_ids", "chosen_ids", "rejected_ids"
-Sums = tuple[float, float]  # log-probabilities of the chosen and of the rejected completion, summed over tokens
-SIDES = ("chosen", "rejected")
 
 
 class ReferenceCache:
     """The sums of one reference; without a directory it remembers nothing."""
 
-    def __init__(self, directory: Path | None, *, by_batch: bool) -> None:
-        self.by_batch = by_batch
+    def __init__(self, directory: Path | None, *, by_part: bool) -> None:
+        self.by_part = by_part
+        self.computed_as = ""  # how a part is laid out and attended to, which rounds otherwise as well
         self.directory = directory
-        self.asked = 0  # rows that a trainer wanted
-        self.unknown = 0  # of these, rows that had to be computed, by whichever process
+        self.asked = 0  # completions that a trainer wanted
+        self.unknown = 0  # of these, those that had to be computed
         self._cache = ScoreCache(directory) if directory else None
 
     @property
@@ -47,40 +46,28 @@ class ReferenceCache:
             shutil.rmtree(self.directory, ignore_errors=True)
             self._cache = ScoreCache(self.directory)
 
-    def keys(self, rows: Sequence[Row], *, batch: int) -> list[str]:
-        """What each row is known by; ``batch`` rows are computed together."""
-        own = [_hash([row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]]) for row in rows]
-        if not self.by_batch:
+    def keys(self, part: Part) -> list[str]:
+        """What each completion of a part is known by, in its order."""
+        own = [_hash([ranking.prompt, completion]) for ranking in part.rankings for completion in ranking.completions]
+        if not self.by_part:
             return own
-        company = [_hash(own[start : start + batch]) for start in range(0, len(own), batch)]
-        return [f"{company[i // batch]}-{i % batch}" for i in range(len(own))]
+        company = _hash([self.computed_as, *own])
+        return [f"{company}-{i}" for i in range(len(own))]
 
-    def get(self, key: str) -> Sums | None:
-        """The sums of the chosen and the rejected side, if both are known."""
-        if self._cache is None:
-            return None
-        chosen, rejected = (self._cache.get(f"{key}-{side}") for side in SIDES)
-        return None if chosen is None or rejected is None else (chosen, rejected)
+    def get(self, part: Part) -> list[float] | None:
+        """The sums of a part's completions, if all are known; what is not is to be computed, and counts as asked."""
+        keys = self.keys(part)
+        self.asked += len(keys)
+        found = [self._cache.get(key) for key in keys] if self._cache else []
+        if found and None not in found:
+            return found
+        self.unknown += len(keys)
+        return None
 
-    def add(self, sums: Mapping[str, Sums]) -> None:
+    def add(self, part: Part, sums: Sequence[float]) -> None:
         """Keep these too; when it returns, they outlive this process."""
         if self._cache is not None:
-            self._cache.add({f"{key}-{side}": pair[i] for key, pair in sums.items() for i, side in enumerate(SIDES)})
-
-    def batches_to_compute(self, keys: Sequence[str], *, batch: int) -> list[list[int]]:
-        """Indices of the rows that are not known, as many together as are trained on together.
-
-        By batch: those of which any row is unknown, whole, so that the numbers come out as in training.
-        """
-        if self.by_batch:
-            together = [list(range(start, min(start + batch, len(keys)))) for start in range(0, len(keys), batch)]
-            batches = [rows for rows in together if any(self.get(keys[i]) is None for i in rows)]
-        else:
-            unknown = [i for i, key in enumerate(keys) if self.get(key) is None]
-            batches = [unknown[start : start + batch] for start in range(0, len(unknown), batch)]
-        self.asked += len(keys)
-        self.unknown += sum(map(len, batches))
-        return batches
+            self._cache.add(dict(zip(self.keys(part), sums, strict=True)))
 
 
 def directory_of(caches: str | None, policy: str, computed_with: Sequence[str]) -> Path | None:

@@ -8,12 +8,12 @@ what it scored in the cache; the next one goes on from there. Left out: choosing
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from sampling.engine.generate import generate_in_child
+from sampling.engine.child import EngineChild
 from sampling.engine.run_dir import RunDirError, main, write_json_lines
 from training.pipeline.candidates import Candidate, keep_best
 from training.pipeline.completions import Completion, Generate, Prompt, read_prompts, sample
@@ -44,15 +44,20 @@ class Result:
     seconds: float
 
 
-def run(run_dir: Path, *, generate: Generate = generate_in_child) -> Result | None:
+def run(run_dir: Path, *, generate: Generate | None = None) -> Result | None:
     """Sample, score, and keep the best."""
     if not is_main_process():
         return None  # the engine spreads itself over devices
+    with EngineChild() as engine:
+        return _run(run_dir, generate or engine, make_room=engine.make_room)
+
+
+def _run(run_dir: Path, generate: Generate, *, make_room: Callable[[], None]) -> Result:
     started = time.monotonic()
     stage = Stage.start(run_dir, unit="candidates")
     recipe = RejectionSampling.parse(stage.told, source="stage.json")
     prompts = read_prompts(stage.inputs["prompts"])
-    studio = Studio(stage, recipe, generate)
+    studio = Studio(stage, recipe, generate, make_room)
     temperature, sweep, swept = studio.sweep(prompts)
     tried = {candidate.completion.prompt_id for candidate in swept}
     new = [*swept, *studio.write([each for each in prompts if each.id not in tried], temperature, folder="sampling")]
@@ -88,12 +93,15 @@ def run(run_dir: Path, *, generate: Generate = generate_in_child) -> Result | No
 
 
 class Studio:
-    """The newest policy, which writes, and the best reward model, which scores; never both in memory."""
+    """The newest policy, which writes, and the best reward model, which scores; both in memory only where both fit."""
 
-    def __init__(self, stage: Stage, recipe: RejectionSampling, generate: Generate) -> None:
+    def __init__(
+        self, stage: Stage, recipe: RejectionSampling, generate: Generate, make_room: Callable[[], None]
+    ) -> None:
         self.stage = stage
         self.recipe = recipe
         self.generate = generate
+        self.make_room = make_room
         if not stage.inputs.get("reward"):
             raise RunDirError(
                 "There is no reward model to score candidates with. Add [reward_model] to the recipe, or continue a "
@@ -150,6 +158,7 @@ class Studio:
         messages = {prompt.id: prompt.messages for prompt in prompts}
         # Without the blanks around it, as it would be kept.
         conversations = [answered(messages[each.prompt_id], each.text.strip()) for each in completions]
+        self.make_room()
         self.stage.progress.update(0, total=len(conversations), phase="scoring")
         scores = self.scorer.score(conversations, on_progress=self.stage.progress.update)
         return [Candidate(*each) for each in zip(completions, scores, strict=True)]

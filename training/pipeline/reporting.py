@@ -3,12 +3,12 @@
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import Trainer, TrainerCallback
+from transformers import TrainerCallback
 
 from sampling.engine.run_dir import RunDirError, append_metrics
 
@@ -21,28 +21,16 @@ NOT_METRICS = ("epoch", "total_flos", "num_input_tokens_seen")
 class Reporter(TrainerCallback):
     """Writes progress and metrics while a trainer runs, and keeps the losses.
 
-    It puts its own figures into the logs too, so whatever comes after it (TensorBoard, a tracker) has them.
+    It puts its own figures into the logs too, so whatever comes after it (TensorBoard, a tracker) has them. ``tokens``
+    went through the model before, where a stage goes on.
     """
 
-    def __init__(self, stage: "Stage") -> None:
+    def __init__(self, stage: "Stage", *, tokens: int = 0) -> None:
         self.stage = stage
         self.found: dict[str, float] = {}  # by probes, since the last row
-        self.batch: dict[str, float] = {}
-        self.tokens = 0
+        self.tokens = tokens
         self.seconds = 0.0
         self.began_at: float | None = None
-
-    def watch(self, trainer: Trainer) -> None:
-        """Count the tokens of each step's batches as the trainer takes them: no callback is shown them."""
-        take = trainer.get_batch_samples
-
-        def taken(*args: Any, **kwargs: Any) -> Any:
-            batches, items = take(*args, **kwargs)
-            self.tokens = sum(int(batch["attention_mask"].sum()) for batch in batches if "attention_mask" in batch)
-            self.batch = mean_lengths(batches)
-            return batches, items
-
-        trainer.get_batch_samples = taken
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
@@ -60,41 +48,28 @@ class Reporter(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         # The last log repeats the final step with the run time in it.
-        if not state.is_world_process_zero or not logs or "train_runtime" in logs:
+        if not logs or "train_runtime" in logs:
             return
-        logs |= self._own_figures()
+        logs |= self._own_figures(logs)
         values = {name: float(value) for name, value in logs.items() if name not in NOT_METRICS}
         self.stage.losses.append(values["loss"])
-        append_metrics(self.stage.run_dir, step=state.global_step, **values)
+        if state.is_world_process_zero:
+            append_metrics(self.stage.run_dir, step=state.global_step, **values)
         if not math.isfinite(values["loss"]):
             raise RunDirError(
                 f"The loss of step {state.global_step} is not a number: the training has diverged, and every step "
                 "after it would be lost. Lower learning_rate or max_grad_norm, or raise warmup_share, in the recipe."
             )
 
-    def _own_figures(self) -> dict[str, float]:
-        figures = {"memory_gb": memory_gb(), **self.batch, **self.found}
-        if self.tokens and self.seconds:
-            figures["tokens_per_second"] = self.tokens / self.seconds
+    def _own_figures(self, logs: dict[str, float]) -> dict[str, float]:
+        figures = {"memory_gb": memory_gb(), **self.found}
+        # All trainers log how many tokens went through the model so far, on all processes: the step's are the new ones.
+        tokens = int(logs.get("num_tokens", self.tokens))
+        if tokens > self.tokens and self.seconds:
+            figures["tokens_per_second"] = (tokens - self.tokens) / self.seconds
+        self.tokens = tokens
         self.found = {}
         return figures
-
-
-def mean_lengths(batches: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Mean tokens of the chosen and of the rejected sides of a step's pairs; empty where rows are no pairs.
-
-    TRL stacks a batch's chosen rows on its rejected ones. In DPO the completion's tokens are marked; a reward model's
-    are not, and the prompt, which both sides share, is counted with them.
-    """
-    masks = [batch.get("completion_mask", batch.get("attention_mask")) for batch in batches]
-    # A row of a language model's batch has labels; of pairs none has.
-    if not masks or any(mask is None or "labels" in batch for mask, batch in zip(masks, batches, strict=True)):
-        return {}
-    if any(len(mask) % 2 for mask in masks):
-        return {}
-    sides = [[side.sum(1).float() for side in torch.chunk(mask, 2)] for mask in masks]  # each (pairs of a batch,)
-    chosen, rejected = (torch.cat(side) for side in zip(*sides, strict=True))
-    return {"chosen_tokens": chosen.mean().item(), "rejected_tokens": rejected.mean().item()}
 
 
 def memory_gb() -> float:

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors import safe_open
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
 from sampling.engine.run_dir import METRICS, RunDirError, read_json_lines, write_json, write_json_lines
 from training.pipeline import provenance
@@ -48,7 +48,7 @@ class Checkpoint:
 
     path: Path
     step: int
-    micro_batch: int  # the batches of the data's order; another size would be another order
+    micro_batch: int  # rows or tokens in memory together; otherwise put together, sums round otherwise
 
 
 class BeginAnew(Exception):
@@ -112,8 +112,9 @@ def cut_back(run_dir: Path, step: int) -> None:
 class Checkpoints(TrainerCallback):
     """Asks for a checkpoint every so many minutes and steps, and makes it whole; only the newest is kept."""
 
-    def __init__(self, *, identity: dict[str, Any], minutes: float, steps: int, say: Any) -> None:
+    def __init__(self, *, identity: dict[str, Any], together: int, minutes: float, steps: int, say: Any) -> None:
         self.identity = identity
+        self.together = together
         self.seconds = 60 * minutes
         self.steps = steps
         self.say = say  # (phase) -> None
@@ -138,7 +139,7 @@ class Checkpoints(TrainerCallback):
     def on_save(self, args, state, control, **kwargs):
         if state.is_world_process_zero:
             path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            make_whole(path, identity=self.identity, micro_batch=args.per_device_train_batch_size)
+            make_whole(path, identity=self.identity, micro_batch=self.together)
         self.saved_at = time.monotonic()
         self.say("training")
 
@@ -150,6 +151,11 @@ class Checkpoints(TrainerCallback):
             torch.distributed.broadcast_object_list(told, src=0)
             due = told[0]
         return due
+
+
+def together(trainer: Trainer) -> int:
+    """How much is in memory at once: rows, or tokens where the trainer counts those."""
+    return getattr(trainer, "tokens_together", trainer.args.per_device_train_batch_size)
 
 
 def bytes_of_checkpoint(model: torch.nn.Module) -> int:
@@ -259,7 +265,7 @@ def _mark_of(path: Path) -> dict[str, Any] | None:
 def _sources() -> str:
     """What trains, as it is here, with changes that no commit has."""
     digest = hashlib.sha256()
-    for path in sorted(each for folder in SOURCES for each in (PROJECT / folder).glob("*.py")):
+    for path in sorted(each for folder in SOURCES for each in (PROJECT / folder).rglob("*.py")):
         digest.update(f"{path.relative_to(PROJECT)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -2,10 +2,10 @@
 
     python -m training.pipeline.reward_model --run-dir DIR
 
-Bradley-Terry, -log sigmoid(r_chosen - r_rejected - margin), by TRL's RewardTrainer: the policy with its
-head replaced by one number. The accuracy is that of the saved checkpoint on pairs whose prompts it never
-saw, beside that of the reward models of earlier rounds on the same pairs: the best of them all scores the
-candidates. Left out: grouping all pairs of a prompt into one row, which TRL does not do.
+Bradley-Terry, -log sigmoid(r_chosen - r_rejected - margin), by TRL's RewardTrainer on whole rankings
+(`training.pipeline.grouped`): the policy with its head replaced by one number. The accuracy is that of the saved
+checkpoint on pairs whose prompts it never saw, beside that of the reward models of earlier rounds on the same pairs: the
+best of them all scores the candidates.
 """
 
 import time
@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets import Dataset
 from transformers import AutoModelForSequenceClassification
-from trl import RewardConfig, RewardTrainer
+from trl import RewardConfig
 from trl.trainer.reward_trainer import suppress_seqcls_warning
 
 from sampling.engine.run_dir import main
@@ -27,7 +26,11 @@ from training.pipeline.accuracy import (
     verdicts_by,
     verdicts_by_length,
 )
-from training.pipeline.arguments import adapter, loading, order_of, schedule_here, training_arguments
+from training.pipeline.arguments import adapter, loading, schedule_here, training_arguments
+from training.pipeline.grouped.planning import make_plan
+from training.pipeline.grouped.rankings import TokenPair
+from training.pipeline.grouped.tokens import Tokenised, for_rewards
+from training.pipeline.grouped.trainer import GroupedRewardTrainer
 from training.pipeline.preferences import (
     Pair,
     Selection,
@@ -49,22 +52,6 @@ from training.pipeline.trainers import (
     without_dropout,
 )
 from training.recipe import RewardModel
-
-# What Llama 2 asks the rewards of a pair to differ by, for each strength (arXiv 2307.09288, table 27).
-MARGINS = {
-    "small": {
-        "significantly_better": 1.0,
-        "better": 2 / 3,
-        "slightly_better": 1 / 3,
-        "negligibly_better": 0.0,
-    },
-    "large": {
-        "significantly_better": 3.0,
-        "better": 2.0,
-        "slightly_better": 1.0,
-        "negligibly_better": 0.0,
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -118,9 +105,9 @@ def run(run_dir: Path, *, section: type[RewardModel] = RewardModel) -> Result | 
     stage = Stage.start(run_dir)
     recipe = section.parse(stage.told, source="stage.json")
     tokenizer = load_tokenizer(stage.inputs["policy"])
-    train, held_out = select_pairs(stage, recipe, tokenizer)
-    order = order_of(recipe, train.lengths, stage=stage)
-    trained = stage.train(lambda: make_trainer(stage, recipe, tokenizer, [train.pairs[i] for i in order]), recipe)
+    tokenised, held_out = select_pairs(stage, recipe, tokenizer)
+    train = tokenised.selection
+    trained = stage.train(lambda: make_trainer(stage, recipe, tokenizer, tokenised.tokens), recipe)
     if not is_main_process():
         return None
     # A pair that trains is two texts, and both together need far more memory than what is read without gradients.
@@ -150,13 +137,15 @@ def run(run_dir: Path, *, section: type[RewardModel] = RewardModel) -> Result | 
     )
 
 
-def select_pairs(stage: Stage, recipe: RewardModel, tokenizer) -> tuple[Selection, Selection]:
+def select_pairs(stage: Stage, recipe: RewardModel, tokenizer) -> tuple[Tokenised, Selection]:
     """The pairs to train on and the held-out ones; those left out are listed."""
 
     def lengths(conversations):
         return conversation_lengths(tokenizer, conversations)
 
-    train = select(read_pairs(stage.inputs["pairs_train"]), recipe, lengths)
+    chosen = select(read_pairs(stage.inputs["pairs_train"]), recipe, lengths)
+    tokenised = for_rewards(chosen, tokenizer, margins=recipe.margins)
+    train = tokenised.selection
     held_out = select_held_out(read_pairs(stage.inputs["pairs_eval"]), recipe, lengths)
     write_left_out(stage.run_dir, recipe.stage, [*train.left_out, *among_held_out(held_out.left_out)])
     refuse_too_few(
@@ -167,33 +156,32 @@ def select_pairs(stage: Stage, recipe: RewardModel, tokenizer) -> tuple[Selectio
         dropped=train.dropped,
         path=stage.inputs["pairs_train"],
     )
-    return train, held_out
+    return tokenised, held_out
 
 
-def make_trainer(stage: Stage, recipe: RewardModel, tokenizer, pairs: list[Pair]) -> RewardTrainer:
-    """TRL's trainer on these pairs, in this order."""
+def make_trainer(stage: Stage, recipe: RewardModel, tokenizer, pairs: Sequence[TokenPair]) -> GroupedRewardTrainer:
+    """The trainer on these pairs."""
     path = stage.inputs["policy"]
     check_model_is_there(path)
     with suppress_seqcls_warning():  # the new head is missing from the policy's checkpoint: it should be
         model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1, **loading(recipe))
     freeze_embeddings(model, recipe)
+    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    planned = make_plan(
+        without_dropout(model), pairs, of="rewards", stage=stage, recipe=recipe, pad_token_id=tokenizer.pad_token_id
+    )
     config = RewardConfig(
-        **training_arguments(recipe, rows=len(pairs), stage=stage),
+        **training_arguments(recipe, rows=len(pairs), stage=stage, rankings=planned.settings["rankings"]),
         center_rewards_coefficient=recipe.center_rewards or None,
         disable_dropout=False,
     )
-    return RewardTrainer(
-        model=without_dropout(model),
+    return GroupedRewardTrainer(
+        model=model,
         args=config,
-        train_dataset=Dataset.from_list([as_row(pair, margins=recipe.margins) for pair in pairs]),
         processing_class=tokenizer,
         peft_config=adapter(recipe, task="SEQ_CLS"),
+        planned=planned,
     )
-
-
-def as_row(pair: Pair, *, margins: str) -> dict:
-    """RewardTrainer subtracts the column "margin" from the difference of the rewards when there is one."""
-    return pair.as_row() | ({} if margins == "none" else {"margin": MARGINS[margins][pair.strength]})
 
 
 def measure(stage: Stage, pairs: Sequence[Pair], *, micro_batch: int) -> Measured:

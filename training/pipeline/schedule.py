@@ -27,8 +27,13 @@ class Schedule:
     accumulation: int  # micro batches of one device that make one step
 
 
-def schedule_of(recipe: Training, rows: int, processes: int = 1, *, micro_batch: int = 0) -> Schedule:
+def schedule_of(
+    recipe: Training, rows: int, processes: int = 1, *, micro_batch: int = 0, rankings: int | None = None
+) -> Schedule:
     """The schedule of ``rows`` rows on ``processes`` devices.
+
+    Pairs come in whole ``rankings``, of which a step has one at least: there are no more steps than rankings, and
+    ``batch`` pairs are a step's mean.
 
     ``micro_batch`` is what one device's memory holds (`memory.micro_batch_of`), used where the recipe leaves it to the
     machine. It is lowered to the next divisor, because memory must never decide how many rows make a step.
@@ -41,7 +46,7 @@ def schedule_of(recipe: Training, rows: int, processes: int = 1, *, micro_batch:
         )
     share = recipe.batch // processes
     micro_batch = largest_divisor(share, at_most=recipe.micro_batch or micro_batch or USUAL_MICRO_BATCH)
-    steps_per_epoch = math.ceil(rows / recipe.batch)
+    steps_per_epoch = steps_of(rows, recipe.batch, rankings)
     steps = math.ceil(recipe.epochs * steps_per_epoch)  # as transformers counts a last epoch that is cut short
     return Schedule(
         steps=steps,
@@ -51,6 +56,12 @@ def schedule_of(recipe: Training, rows: int, processes: int = 1, *, micro_batch:
         micro_batch=micro_batch,
         accumulation=share // micro_batch,
     )
+
+
+def steps_of(rows: int, batch: int, rankings: int | None = None) -> int:
+    """Optimiser steps of an epoch."""
+    steps = math.ceil(rows / batch)
+    return steps if rankings is None else min(steps, rankings)
 
 
 def warmup_of(recipe: Training, steps: int) -> int:

@@ -1,4 +1,7 @@
-"""Scores by a trained reward model: one number a conversation, of which only differences mean anything."""
+"""Scores by a trained reward model: one number a conversation, of which only differences mean anything.
+
+Conversations of one prompt are read together, the prompt once (`training.pipeline.reward_reading`).
+"""
 
 import hashlib
 import math
@@ -12,6 +15,7 @@ from sampling.checkpoints import is_hub_id
 from sampling.engine.run_dir import RunDirError
 from training.pipeline.arguments import can_bf16
 from training.pipeline.preferences import Messages
+from training.pipeline.reward_reading import Reader, SharedPrompts, Text, reader_for
 from training.pipeline.score_cache import ScoreCache, key_of
 from training.pipeline.trainers import check_model_is_there, load_tokenizer
 
@@ -20,7 +24,8 @@ class Scorer:
     """A reward model that scores what it has not scored before.
 
     With ``caches``, a folder that all rounds share, what it scored in any round counts as scored; without, what it
-    scored itself. The weights are loaded when the first conversation needs them.
+    scored itself. The weights are loaded when the first conversation needs them. ``micro_batch`` bounds the memory: so
+    many conversations at most are read together, and no more tokens than so many of the longest have.
     """
 
     def __init__(self, path: Path | str, *, micro_batch: int = 32, caches: Path | str | None = None) -> None:
@@ -32,41 +37,52 @@ class Scorer:
         self.micro_batch = micro_batch
         self.from_cache = 0  # conversations whose score was known when they were asked for the first time
         self._model: PreTrainedModel | None = None
+        self._reader: Reader | None = None
         self._scores: dict[str, float] = {}  # of this scorer, by key
         self._cache = self._open_cache(caches)
 
     def score(
         self, conversations: Sequence[Messages], *, on_progress: Callable[[int], None] = lambda done: None
     ) -> list[float]:
-        """Score conversations that end with a completion; batches are of like length, to pad little."""
+        """Score conversations that end with a completion, in any order; those of a prompt are best given at once."""
         if not conversations:
             return []
         rows = self.tokenizer.apply_chat_template(list(conversations), return_dict=False)
+        if not all(rows):
+            raise RunDirError(f"The chat template of {self.path} gives a conversation no token. Use another template.")
         keys = [_key(ids) for ids in rows]
         self._recall(keys)
-        missing = {key: ids for key, ids in zip(keys, rows, strict=True) if key not in self._scores}
-        known = len(rows) - len(missing)
-        order = sorted(missing, key=lambda key: len(missing[key]))
-        done = 0
-        while done < len(order):
-            batch = order[done : done + self.micro_batch]
-            try:
-                scores = self._score_batch([missing[key] for key in batch])
-            except torch.OutOfMemoryError:
-                self._take_fewer(len(batch))
-                continue
-            self._keep(batch, scores)
-            done += len(batch)
-            on_progress(known + done)
-        if not order:
-            on_progress(known)
+        missing = {
+            key: Text(key, prompt=repr(messages[:-1]), ids=tuple(ids))
+            for key, messages, ids in zip(keys, conversations, rows, strict=True)
+            if key not in self._scores
+        }
+        if missing:
+            self._score(list(missing.values()), on_scored=lambda left: on_progress(len(rows) - left))
+        else:
+            on_progress(len(rows))
         return [self._scores[key] for key in keys]
 
     def release(self) -> None:
         """Free the memory that the weights take, for another model's; scoring again loads them again."""
-        self._model = None
+        self._model = self._reader = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def _score(self, texts: Sequence[Text], *, on_scored: Callable[[int], None]) -> None:
+        """Score what was not; ``on_scored`` is told how many are left."""
+        self._reader = reader = self._reader_for(texts)
+        left = reader.ordered(texts)
+        while left:
+            batch = reader.next_batch(left, self.micro_batch)
+            try:
+                scores = self._score_batch(batch)
+            except torch.OutOfMemoryError:
+                self._take_fewer(len(batch))
+                continue
+            self._keep([text.key for text in batch], scores)
+            del left[: len(batch)]
+            on_scored(len(left))
 
     def _take_fewer(self, rows: int) -> None:
         """Half of what was too much from now on; raises what is being handled where that was one row."""
@@ -101,15 +117,23 @@ class Scorer:
         if self._cache is not None:
             self._cache.add(scored)
 
-    @torch.inference_mode()
-    def _score_batch(self, rows: list[list[int]]) -> list[float]:
-        padded = self.tokenizer.pad({"input_ids": rows}, padding_side="right", return_tensors="pt")
-        logits = self._loaded()(**padded.to(self.device), use_cache=False).logits  # (batch, 1)
-        return logits.squeeze(-1).float().tolist()
+    def _score_batch(self, batch: Sequence[Text]) -> list[float]:
+        return self._reader.scores(batch)
+
+    def _reader_for(self, texts: Sequence[Text]) -> Reader:
+        """What reads these; found anew where a text is longer than those that the model was compared on."""
+        known = self._reader
+        longest = max(len(text.ids) for text in texts)
+        if known is None or (isinstance(known, SharedPrompts) and longest > known.longest):
+            return reader_for(self._loaded(), self.tokenizer, texts)
+        return known
 
     def _loaded(self) -> PreTrainedModel:
         if self._model is None:
             model = AutoModelForSequenceClassification.from_pretrained(self.path, dtype=self.dtype)
+            text_config = model.config.get_text_config()
+            if text_config.pad_token_id is None:  # transformers would read no two rows together
+                text_config.pad_token_id = self.tokenizer.pad_token_id
             self._model = with_exact_head(model.to(self.device).eval())
         return self._model
 

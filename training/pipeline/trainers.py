@@ -4,6 +4,7 @@ A stage builds its trainer and hands it to `Stage.train`, which does the rest: g
 stopped, reports, probes and trackers while it trains, and saving. TRL's names are used here and in the stages only.
 """
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ from sampling.engine.run_dir import (
     read_stage,
     write_json,
 )
-from training.pipeline import memory, provenance, quantised, resuming, trackers
+from training.pipeline import memory, provenance, quantised, resuming, sharded, trackers
 from training.pipeline.arguments import loading
 from training.pipeline.chat_templates import check_model_is_there, conversation_lengths, load_tokenizer
 from training.pipeline.preferences import Messages
@@ -154,8 +155,7 @@ class Stage:
         trainer = make()
         quantised.keep_adapters_in_32_bits(trainer.model)
         watch = WeightWatch(trainer.model)
-        reporter = self._add_callbacks(trainer, recipe, prompts)
-        reporter.watch(trainer)
+        self._add_callbacks(trainer, recipe, prompts)
         settings = settings_of(trainer)
         self._tell_provenance(settings)
         with memory.smaller_after_out_of_memory(recipe, self.run_dir):
@@ -171,10 +171,10 @@ class Stage:
         self._remember(trained, settings)
         return trained
 
-    def _add_callbacks(self, trainer: Trainer, recipe: Training, prompts: Sequence[Messages]) -> Reporter:
+    def _add_callbacks(self, trainer: Trainer, recipe: Training, prompts: Sequence[Messages]) -> None:
         """In the order in which they are asked: what a probe finds is in the same step's row of metrics."""
         expected = self._go_on(trainer)
-        reporter = Reporter(self)
+        reporter = Reporter(self, tokens=trainer._total_train_tokens)
         trainer.add_callback(reporter)
         if self.resume is not None:
             trainer.add_callback(resuming.Continuity(self.resume, expected=expected))
@@ -188,17 +188,20 @@ class Stage:
                 trainer.add_callback(probes)
         trainer.add_callback(
             resuming.Checkpoints(
-                identity=self.identity, minutes=recipe.checkpoint_minutes, steps=recipe.checkpoint_steps, say=self.say
+                identity=self.identity,
+                together=resuming.together(trainer),
+                minutes=recipe.checkpoint_minutes,
+                steps=recipe.checkpoint_steps,
+                say=self.say,
             )
         )
         trackers.add_to(trainer, self.trackers, self.run_dir, resumed_at=self.resume.step if self.resume else None)
-        return reporter
 
     def _go_on(self, trainer: Trainer) -> dict[int, float]:
         """Have the logs end where the checkpoint does; returns the losses that were logged beyond it, by step."""
-        size = trainer.args.per_device_train_batch_size
+        size = resuming.together(trainer)
         if self.resume is not None and self.resume.micro_batch != size:
-            print(f"The checkpoint was made with {self.resume.micro_batch} rows in memory, now there are {size}.")
+            print(f"The checkpoint was made with {self.resume.micro_batch} in memory at once, now there are {size}.")
             self.begin_anew()
         if self.resume is None:
             return {}
@@ -233,6 +236,7 @@ def settings_of(trainer: Trainer) -> dict[str, Any]:
         "micro_batch": trainer.args.per_device_train_batch_size,
         "accumulation": trainer.args.gradient_accumulation_steps,
         "threads": provenance.threads(),
+        **getattr(trainer, "settings", {}),
     }
 
 
@@ -277,7 +281,8 @@ def project_completions_only() -> None:
     """On a CPU too, have TRL's fused head project the positions that count in the loss, and no others.
 
     TRL 1.16 does so on GPUs alone, to spare compilers of other devices the changing shapes; a CPU compiles nothing,
-    and half of our positions are prompt or padding. Same losses, a quarter less time in DPO.
+    and half of our positions are prompt or padding. Same losses in less time; rankings have a head of their own
+    (`training.pipeline.grouped.heads`).
     """
     if not torch.cuda.is_available():
         trl.trainer.utils._use_triton = lambda device: True
@@ -290,7 +295,9 @@ def save_checkpoint(trainer: Trainer, stage: Stage, watch: WeightWatch) -> float
     rounded to bf16, so a bf16 checkpoint is the model that was trained. Returns the share of weights that moved.
     """
     stage.say("saving")
-    model = trainer.accelerator.unwrap_model(trainer.model)
+    model = sharded.in_one_piece(trainer)
+    if model is None:
+        return math.nan  # the main process says it
     if quantised.is_quantised(model):
         model = quantised.on_unrounded_base(model, stage.inputs["policy"])
         watch = WeightWatch(model)  # that of the start saw packed bits

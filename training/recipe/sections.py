@@ -89,6 +89,8 @@ class PairTraining(Training):
 
     # The strongest pairs of a prompt come first; one prompt then cannot outweigh the others.
     max_pairs_per_prompt: int = number(6, least=1)
+    # by_prompt: all pairs of a prompt together count as one (InstructGPT, arXiv 2203.02155, eq. 1)
+    pair_weights: Literal["equal", "by_prompt"] = "equal"
     least_strength: Strength = "negligibly_better"
     snapshots: Literal["latest", "all"] = "latest"  # all: those of the earlier rounds of the schedule too
     # Whose judgments: simulated annotators, model judges and imported ones count only when asked for.

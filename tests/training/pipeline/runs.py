@@ -56,7 +56,7 @@ def stage_dir(path: Path, kind: str, *, inputs: dict[str, Path | list[Path]], se
 
 
 class FakeEngine:
-    """Stands in for `generate_in_child`: writes what `answer` says in the engine's format, and remembers its calls."""
+    """Stands in for an `EngineChild`: writes what `answer` says in the engine's format, and remembers its calls."""
 
     def __init__(self, answer) -> None:
         self.answer = answer  # (model, prompt_id, index) -> (text, finish_reason)

@@ -5,11 +5,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
 from tensorboardX.proto.event_pb2 import Event
 
 from sampling.engine.run_dir import read_metrics, write_stage
 from tests.training.pipeline.runs import pair, read_lines, write_lines
 from training.pipeline import demonstrations, dpo, judge_model, reward_model, sft
+from training.pipeline.grouped.tokens import Tokenised, for_log_probs, for_rewards
+from training.pipeline.preferences import Selection, read_pairs
 from training.recipe import SECTIONS, load
 
 # The judge model's is the reward model's, told the other way round.
@@ -53,6 +56,23 @@ def training_dir(path: Path, kind: str, policy: Path, *, rows: int = 12, **chang
     stage = {"recipe": told, "seed": 17, "inputs": {name: str(each) for name, each in inputs.items()}}
     write_stage(path / "run", stage | {"outputs_dir": "checkpoint", "trackers": []})
     return path / "run"
+
+
+def tokenised(path: Path | str, tokenizer, *, margins: str | None = None, mask_end_tokens: bool = False) -> Tokenised:
+    """All pairs of a file as a trainer is told them: for rewards where ``margins`` are given, else for DPO."""
+    pairs = read_pairs(path)
+    selection = Selection(pairs, [0] * len(pairs), [])
+    if margins is not None:
+        return for_rewards(selection, tokenizer, margins=margins)
+    return for_log_probs(selection, tokenizer, mask_end_tokens=mask_end_tokens)
+
+
+def loss_of_step(trainer) -> float:
+    """The loss of a grouped trainer's first step, before any, without gradients."""
+    step = trainer.planned.item(0)
+    with torch.no_grad():
+        parts = [trainer.compute_loss(trainer.model, {"part": part, "of_step": step}).item() for part in step.parts]
+    return sum(parts)
 
 
 def curve(run_dir: Path) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@ from transformers import TrainingArguments, get_scheduler
 
 from sampling.engine.run_dir import RunDirError
 from tests.training.pipeline.runs import pair, stage_dir, write_lines
+from tests.training.pipeline.stages import tokenised
 from training.pipeline import arguments, dpo
 from training.pipeline.arguments import order_of, training_arguments
-from training.pipeline.preferences import read_pairs
 from training.pipeline.reference_cache import ReferenceCache
 from training.pipeline.trainers import Stage, load_tokenizer
 from training.recipe import Dpo
@@ -145,17 +145,23 @@ def trainer(tmp_path, policy):
         )
         recipe = Dpo.parse(stage.told, source="the test")
         tokenizer = load_tokenizer(str(policy))
-        reference = ReferenceCache(None, by_batch=False)
-        return dpo.make_trainer(stage, recipe, tokenizer, read_pairs(path), reference)
+        reference = ReferenceCache(None, by_part=False)
+        return dpo.make_trainer(stage, recipe, tokenizer, tokenised(path, tokenizer).tokens, reference)
 
     return build
 
 
 @pytest.mark.parametrize(("rows", "steps"), [(16, 2), (11, 2), (9, 2), (20, 3)])
-def test_the_loss_of_a_last_batch_that_is_not_full_is_on_the_scale_of_the_others(trainer, rows, steps):
-    # Batches of 8 are two micro batches of 4. Of 11 rows the last step has one micro batch, of 3: divided by two, as a
-    # full one is, its loss would be 0.35. Nothing moves, so that each loss is the first, ln 2.
-    made = trainer(rows, batch=8, micro_batch=4)
+def test_the_loss_of_a_step_is_a_mean_over_its_pairs_however_many_and_in_however_many_parts(
+    trainer, monkeypatch, rows, steps
+):
+    # Of 11 pairs one step has 6 and one 5, each pair of them in a part of its own (one is about 75 tokens, and 128 may
+    # be in memory): divided by 8, or by the parts of another step, a loss would be another one. Nothing moves, so that
+    # each loss is the first, ln 2.
+    monkeypatch.setattr(arguments, "ENOUGH_ON_A_CPU", 0)
+    made = trainer(rows, batch=8, max_length=64)
+    parts = [len(step.parts) for (step,) in made.planned.steps]
+    assert (sum(parts), len(parts)) == (rows, steps)
     made.train()
     losses = [log["loss"] for log in made.state.log_history if "loss" in log]
     assert [float(loss) for loss in losses] == pytest.approx([math.log(2)] * steps, abs=1e-4)
@@ -164,7 +170,7 @@ def test_the_loss_of_a_last_batch_that_is_not_full_is_on_the_scale_of_the_others
 
 def test_steps_and_warm_up_are_as_the_schedule_says(trainer):
     made = trainer(20, batch=8, micro_batch=2, epochs=2.5)
-    schedule = arguments.schedule_of(changed(batch=8, micro_batch=2, epochs=2.5), 20)
+    schedule = arguments.schedule_of(changed(batch=8, micro_batch=2, epochs=2.5), 20, rankings=20)
     made.train()
     assert made.state.global_step == schedule.steps == 8  # 20 rows are 3 steps an epoch; 7.5 of them
     assert made.args.warmup_steps == schedule.warmup_steps == 5

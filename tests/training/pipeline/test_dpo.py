@@ -13,7 +13,8 @@ from tests.tiny_models import save_tiny_policy
 from tests.training.pipeline.runs import pair, read_lines, stage_dir, write_lines
 from tests.training.pipeline.stages import curve, weights_hash
 from training.pipeline import dpo
-from training.pipeline.preferences import read_pairs
+from training.pipeline.grouped.tokens import for_log_probs
+from training.pipeline.preferences import read_pairs, select
 from training.pipeline.reference_cache import ReferenceCache
 from training.pipeline.trainers import Stage, conversation_lengths, load_tokenizer
 from training.recipe import Dpo
@@ -115,24 +116,6 @@ def test_what_an_attempt_left_half_saved_is_cleared_away(tmp_path, policy):
     assert not (run_dir / ".checkpoint.partial").exists()
 
 
-def test_leaving_prompts_out_of_the_language_model_head_changes_no_loss(tmp_path, policy, in_32_bits, monkeypatch):
-    # Rows of unlike length, so that there is padding to leave out as well.
-    rows = [pair(i, chosen="yes " * (1 + i % 5), rejected="no") for i in range(16)]
-    losses = []
-    for name in ("everything", "completions"):
-        (tmp_path / name).mkdir()
-        inputs = {"policy": policy, "pairs_train": write_lines(tmp_path / name / "pairs.jsonl", rows)}
-        run_dir = stage_dir(tmp_path / name / "dpo", "dpo", inputs=inputs, epochs=2)
-        with monkeypatch.context() as patch:
-            patch.setattr("trl.trainer.utils._use_triton", lambda device: False)
-            if name == "everything":
-                patch.setattr("training.pipeline.trainers.project_completions_only", lambda: None)
-            dpo.run(run_dir)
-        losses.append([row["loss"] for row in read_metrics(run_dir)])
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
-    assert len(set(losses[0])) > 1  # it did train
-
-
 def test_embeddings_stay_as_they_are_if_the_recipe_says_so(tmp_path, policy):
     before = load_file(policy / "model.safetensors")
     for train_embeddings in (False, True):
@@ -169,20 +152,26 @@ def test_what_is_left_out_is_listed(tmp_path, policy):
     assert long["tokens"] > long["limit"] == 512
 
 
-def test_the_longest_pair_that_is_kept_reaches_the_model_whole(tmp_path, policy, in_32_bits):
-    # One token a byte; TRL would cut a longer row without a word.
+def test_the_longest_pair_that_is_kept_reaches_the_model_whole(tmp_path, policy, in_32_bits, monkeypatch):
+    # One token a byte; TRL's own collator would cut a longer row without a word.
     rows = [pair(i) for i in range(6)]
     inputs = {"policy": policy, "pairs_train": write_lines(tmp_path / "pairs.jsonl", rows)}
-    (read, *_) = read_pairs(inputs["pairs_train"])
     tokenizer = load_tokenizer(str(policy))
-    exact = max(conversation_lengths(tokenizer, read.conversations))
+    read = read_pairs(inputs["pairs_train"])
+    exact = max(conversation_lengths(tokenizer, [side for each in read for side in each.conversations]))
+    monkeypatch.setattr("training.pipeline.arguments.ENOUGH_ON_A_CPU", 0)
     stage = Stage.start(stage_dir(tmp_path / "dpo", "dpo", inputs=inputs, max_length=exact))
     recipe = Dpo.parse(stage.told, source="the test")
-    trainer = dpo.make_trainer(stage, recipe, tokenizer, [read], ReferenceCache(None, by_batch=False))
-    batch = next(iter(trainer.get_train_dataloader()))
-    assert batch["input_ids"].shape == (2, exact)
-    with pytest.raises(RunDirError, match="longer than max_length"):
-        dpo.refuse_truncation(list(trainer.train_dataset), exact - 1)
+    chosen = select(read_pairs(inputs["pairs_train"]), recipe, lambda each: conversation_lengths(tokenizer, each))
+    assert (len(chosen.pairs), chosen.left_out) == (6, [])
+    tokens = for_log_probs(chosen, tokenizer, mask_end_tokens=False).tokens
+    trainer = dpo.make_trainer(stage, recipe, tokenizer, tokens, ReferenceCache(None, by_part=False))
+    assert trainer.tokens_together == 2 * exact  # and a single pair is never cut
+    rows = [trainer.rows(part) for (step,) in trainer.planned.steps for part in step.parts]
+    assert sum(len(each.chosen) for each in rows) == 6
+    targets = [token for each in rows for token in each.targets.tolist()]
+    whole = [token for each in tokens for side in (each.chosen, each.rejected) for token in side]
+    assert sorted(targets) == sorted(whole)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -199,10 +188,10 @@ def test_the_reference_is_computed_once_and_found_again_whatever_the_loss(tmp_pa
 
 
 @pytest.mark.parametrize(("precision", "known"), [("fp32", True), ("bf16", False)])
-def test_in_32_bits_a_row_is_known_in_any_company_and_in_bf16_in_its_own(tmp_path, policy, precision, known):
+def test_in_32_bits_a_completion_is_known_in_any_company_and_in_bf16_in_its_own(tmp_path, policy, precision, known):
     inputs = {"policy": policy, "pairs_train": pairs_file(tmp_path), "caches": tmp_path / "caches"}
     dpo.run(stage_dir(tmp_path / "first", "dpo", inputs=inputs, precision=precision))
-    other = dpo.run(stage_dir(tmp_path / "other", "dpo", inputs=inputs, precision=precision, micro_batch=2))
+    other = dpo.run(stage_dir(tmp_path / "other", "dpo", inputs=inputs, precision=precision, batch=4))
     assert other.reference_cached is known
     assert other.first_loss == pytest.approx(math.log(2), abs=1e-4)
 

@@ -10,7 +10,11 @@ from trl import DPOConfig, DPOTrainer
 
 from tests.tiny_models import save_tiny_policy
 from tests.training.pipeline.runs import pair, stage_dir, write_lines
+from tests.training.pipeline.stages import loss_of_step, tokenised
 from training.pipeline import dpo
+from training.pipeline.grouped.plan import Part
+from training.pipeline.grouped.rankings import Ranking
+from training.pipeline.grouped.rows import rows_of
 from training.pipeline.pair_tokens import PairTokens
 from training.pipeline.preferences import read_pairs
 from training.pipeline.reference_cache import ReferenceCache
@@ -19,10 +23,12 @@ from training.recipe import Dpo
 
 # A completion of two tokens is chosen and one of four rejected: one token a byte, and their ends are masked.
 ROW = pair(chosen="ab", rejected="cdef")
+# A tie is both of its orders.
+TIE = [ROW, pair(chosen="cdef", rejected="ab")]
 # log p(completion | policy) - log p(completion | reference), summed over its tokens.
-RATIOS = (0.4, -0.6)
+RATIOS = {"ab": 0.4, "cdef": -0.6}
 # The same for the other order.
-REVERSED = (RATIOS[1], RATIOS[0])
+REVERSED = {"ab": -0.6, "cdef": 0.4}
 
 # beta is 0.5 throughout; log(1 + e^-x) = -log sigmoid(x).
 #   sigmoid        delta = 0.4 - (-0.6) = 1;          log(1 + e^-0.5)                        = 0.474077
@@ -34,17 +40,19 @@ BY_HAND = {"sigmoid": 0.474077, "ipo": 0.4225, "sigmoid_norm": 0.609472, "robust
 
 
 class Given(ReferenceCache):
-    """A reference that is told its sums, by row in the order of training."""
+    """A reference that is told its sums, by prompt and completion."""
 
-    def __init__(self, sums=()):
-        super().__init__(None, by_batch=False)
+    def __init__(self, sums):
+        super().__init__(None, by_part=False)
         self.sums = sums
 
-    def keys(self, rows, *, batch):
-        return [str(i) for i in range(len(rows))]
+    def get(self, part):
+        return [self.sums[each] for each in sides_of(part)]
 
-    def get(self, key):
-        return self.sums[int(key)] if self.sums else None
+
+def sides_of(part):
+    """Prompt and completion of each completion of a part, in its order."""
+    return [(ranking.prompt, completion) for ranking in part.rankings for completion in ranking.completions]
 
 
 @pytest.fixture
@@ -57,32 +65,42 @@ def make(tmp_path, policy, in_32_bits):
         stage = Stage.start(stage_dir(tmp_path / "dpo", "dpo", inputs=inputs, **changes))
         recipe = Dpo.parse(stage.told, source="the test")
         tokenizer = load_tokenizer(str(model))
-        known = reference or ReferenceCache(None, by_batch=False)
-        return dpo.make_trainer(stage, recipe, tokenizer, read_pairs(path), known)
+        known = reference or ReferenceCache(None, by_part=False)
+        tokens = tokenised(path, tokenizer, mask_end_tokens=recipe.mask_end_tokens).tokens
+        return dpo.make_trainer(stage, recipe, tokenizer, tokens, known)
 
     return build
 
 
-def loss_of(trainer) -> float:
-    """The loss of the first batch, before any step."""
+def loss_of_trls(trainer) -> float:
+    """The loss of the first batch of TRL's own trainer, before any step."""
     inputs = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
     trainer.model.train()
     with torch.no_grad():
         return trainer.compute_loss(trainer.model, inputs).item()
 
 
-def sums_of(trainer) -> list[tuple[float, float]]:
-    """What the trainer's policy gives the rows, as its reference."""
-    data = trainer.train_dataset
-    return list(zip(data["ref_chosen_logps"], data["ref_rejected_logps"], strict=True))
+def sums_of(trainer) -> dict[tuple, float]:
+    """What the trainer's policy gives each completion, as its reference."""
+    found = {}
+    for part, sums in trainer._sums_of.items():
+        found |= dict(zip(sides_of(part), sums.tolist(), strict=True))
+    return found
 
 
-def loss_at(make, ratios, **changes) -> float:
-    """The loss where the policy's log-ratios to the reference are these, one pair of them for each row."""
-    rows = [ROW] * len(ratios)
-    own = sums_of(make(rows, mask_end_tokens=True, **changes))
-    reference = [(c - rc, r - rr) for (c, r), (rc, rr) in zip(own, ratios, strict=True)]
-    return loss_of(make(rows, Given(reference), mask_end_tokens=True, **changes))
+def sum_of(trainer, text: str) -> float:
+    """That of the completion that says so."""
+    decode = trainer.processing_class.decode
+    (found,) = (value for (_, ids), value in sums_of(trainer).items() if decode(ids) == text)
+    return found
+
+
+def loss_at(make, ratios, *, rows=(ROW,), **changes) -> float:
+    """The loss where the policy's log-ratios to the reference are these, by what a completion says."""
+    own = make(rows, mask_end_tokens=True, **changes)
+    decode = own.processing_class.decode
+    reference = {side: value - ratios[decode(side[1])] for side, value in sums_of(own).items()}
+    return loss_of_step(make(rows, Given(reference), mask_end_tokens=True, **changes))
 
 
 def changes_for(loss: str) -> dict:
@@ -91,7 +109,7 @@ def changes_for(loss: str) -> dict:
 
 @pytest.mark.parametrize(("loss", "by_hand"), BY_HAND.items())
 def test_each_loss_is_the_one_worked_out_by_hand(make, loss, by_hand):
-    assert loss_at(make, [RATIOS], **changes_for(loss)) == pytest.approx(by_hand, abs=1e-5)
+    assert loss_at(make, RATIOS, **changes_for(loss)) == pytest.approx(by_hand, abs=1e-5)
 
 
 @pytest.mark.parametrize("loss", BY_HAND)
@@ -100,7 +118,7 @@ def test_the_first_loss_is_known_beforehand(make, loss):
     # For IPO (0 - 1 / (2 beta))^2 = 1 / (4 * 0.25) = 1.
     trainer = make([pair(i) for i in range(4)], **changes_for(loss))
     expected = 1.0 if loss == "ipo" else math.log(2)
-    assert loss_of(trainer) == pytest.approx(expected, abs=1e-4)
+    assert loss_of_step(trainer) == pytest.approx(expected, abs=1e-4)
     recipe = Dpo.parse(trainer.stage.told, source="the test")
     assert dpo.first_loss_of(recipe) == pytest.approx(expected)
 
@@ -109,10 +127,10 @@ def test_the_nll_term_is_added_with_its_weight(make):
     # With mask_end_tokens the chosen completion is the two letters: NLL = -(sum of their log-probabilities) / 2.
     rows = [ROW]
     plain = make(rows, mask_end_tokens=True, nll_weight=0.0)
-    (chosen, _), *_ = sums_of(plain)
-    assert loss_of(plain) == pytest.approx(math.log(2), abs=1e-5)
+    chosen = sum_of(plain, "ab")
+    assert loss_of_step(plain) == pytest.approx(math.log(2), abs=1e-5)
     for weight in (0.2, 1.0):
-        with_nll = loss_of(make(rows, mask_end_tokens=True, nll_weight=weight))
+        with_nll = loss_of_step(make(rows, mask_end_tokens=True, nll_weight=weight))
         assert with_nll == pytest.approx(math.log(2) + weight * -chosen / 2, abs=1e-4)
 
 
@@ -120,23 +138,23 @@ def test_the_nll_term_of_two_pairs_is_a_mean_over_their_tokens_and_not_over_the_
     # TRL's way: (NLL of 2 tokens + NLL of 8 tokens) / 10; the paper's would be the mean of the two means.
     rows = [pair(1, chosen="ab", rejected="c"), pair(2, chosen="abcdefgh", rejected="c")]
     trainer = make(rows, mask_end_tokens=True, nll_weight=1.0)
-    (short, _), (long, _) = sums_of(trainer)
+    short, long = sum_of(trainer, "ab"), sum_of(trainer, "abcdefgh")
     by_tokens, by_pairs = -(short + long) / 10, -(short / 2 + long / 8) / 2
-    assert loss_of(trainer) - math.log(2) == pytest.approx(by_tokens, abs=1e-4)
+    assert loss_of_step(trainer) - math.log(2) == pytest.approx(by_tokens, abs=1e-4)
     assert abs(by_tokens - by_pairs) > 1e-3
 
 
 def test_a_tie_pulls_both_orders_to_where_neither_is_preferred(make):
     # Away from the reference (delta 1 and -1): (0.474077 + 0.974077) / 2 = 0.724077; at it: ln 2 = 0.693147, less.
-    assert loss_at(make, [RATIOS, REVERSED], beta=0.5) == pytest.approx(0.724077, abs=1e-5)
-    assert loss_at(make, [(0.0, 0.0)] * 2, beta=0.5) == pytest.approx(math.log(2), abs=1e-5)
+    assert loss_at(make, RATIOS, rows=TIE, beta=0.5) == pytest.approx(0.724077, abs=1e-5)
+    assert loss_at(make, dict.fromkeys(RATIOS, 0.0), rows=TIE, beta=0.5) == pytest.approx(math.log(2), abs=1e-5)
     # As much on the other side costs the same, so no order is learned.
-    assert loss_at(make, [REVERSED, RATIOS], beta=0.5) == pytest.approx(0.724077, abs=1e-5)
+    assert loss_at(make, REVERSED, rows=TIE, beta=0.5) == pytest.approx(0.724077, abs=1e-5)
 
 
 def test_robust_and_plain_losses_of_a_tie_are_the_same(make):
     # (0.9 a - 0.1 b) / 0.8 and (0.9 b - 0.1 a) / 0.8 add up to a + b.
-    assert loss_at(make, [RATIOS, REVERSED], **changes_for("robust")) == pytest.approx(0.724077, abs=1e-5)
+    assert loss_at(make, RATIOS, rows=TIE, **changes_for("robust")) == pytest.approx(0.724077, abs=1e-5)
 
 
 @pytest.mark.parametrize("nll_weight", [0.0, 0.2])
@@ -148,7 +166,7 @@ def test_each_loss_is_that_of_trls_own_trainer_with_a_second_model_as_reference(
     other = save_tiny_policy(tmp_path / "other", seed=5)
     changes = changes_for(loss) | {"nll_weight": nll_weight}
     of_other = sums_of(make(rows, model=other, **changes))
-    ours = loss_of(make(rows, Given(of_other), **changes))
+    ours = loss_of_step(make(rows, Given(of_other), **changes))
 
     config = DPOConfig(
         output_dir=str(tmp_path / "trl"),
@@ -170,8 +188,8 @@ def test_each_loss_is_that_of_trls_own_trainer_with_a_second_model_as_reference(
         train_dataset=Dataset.from_list([{key: row[key] for key in ("prompt", "chosen", "rejected")} for row in rows]),
         processing_class=load_tokenizer(str(policy)),
     )
-    assert ours == pytest.approx(loss_of(trls), abs=1e-5)
-    assert abs(ours - loss_of(make(rows, **changes))) > 1e-4  # the other model is another reference
+    assert ours == pytest.approx(loss_of_trls(trls), abs=1e-5)
+    assert abs(ours - loss_of_step(make(rows, **changes))) > 1e-4  # the other model is another reference
 
 
 @pytest.mark.parametrize("after_the_end", ["\n", ""])
@@ -184,11 +202,15 @@ def test_leaving_the_end_off_a_row_is_the_same_as_masking_it(make, policy, after
     assert tokenizer.decode(whole["chosen_ids"]) == "ab<|im_end|>" + after_the_end
     assert tokenizer.decode(left_off["chosen_ids"]) == "ab"
 
-    trainer = make([ROW])
-    short, masked = trainer.data_collator([left_off]), trainer.data_collator([whole])
-    for side, completion in enumerate(("chosen_ids", "rejected_ids")):
-        start = len(whole["prompt_ids"])
-        masked["completion_mask"][side, start + len(left_off[completion]) :] = 0
-    assert masked["completion_mask"].sum() == short["completion_mask"].sum() == 2 + 4
-    sums = [torch.cat(trainer.compute_ref_log_probs(trainer.model, inputs)) for inputs in (short, masked)]
-    assert torch.allclose(sums[0], sums[1], atol=1e-5)
+    model = make([ROW]).model
+    sides = ("chosen_ids", "rejected_ids")
+    ranking = Ranking(tuple(left_off["prompt_ids"]), tuple(tuple(left_off[side]) for side in sides), ())
+    rows = rows_of(Part((ranking,)), of="log_probs", layout="shared", pad_token_id=tokenizer.pad_token_id)
+    start = len(whole["prompt_ids"])
+    with torch.no_grad():
+        short = model(rows=rows).values
+        for found, side, letters in zip(short.tolist(), sides, (2, 4), strict=True):
+            ids = torch.tensor([whole["prompt_ids"] + whole[side]])
+            log_probs = model(input_ids=ids).logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None]).squeeze(-1)
+            masked = log_probs[start - 1 :][:letters].sum()  # the row with its end, of which the letters alone count
+            assert found == pytest.approx(masked.item(), abs=1e-5)

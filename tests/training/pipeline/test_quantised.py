@@ -11,9 +11,9 @@ from transformers import AutoModelForCausalLM
 from sampling.engine.run_dir import RunDirError
 from tests.tiny_models import save_tiny_policy
 from tests.training.pipeline.runs import pair, stage_dir, write_lines
+from tests.training.pipeline.stages import tokenised
 from training.pipeline import dpo, quantised, reward_model
 from training.pipeline.arguments import adapter, loading
-from training.pipeline.preferences import read_pairs
 from training.pipeline.reference_cache import ReferenceCache
 from training.pipeline.trainers import Stage, load_tokenizer
 from training.recipe import Dpo
@@ -97,9 +97,9 @@ def test_being_asked_outside_of_training_stops_no_gradient(wide_policy):
 def test_adapters_stay_in_32_bits_in_which_small_steps_count(run_dir):
     stage = Stage.start(run_dir("dpo"))
     recipe = Dpo.parse(stage.told, source="the test")
-    pairs = read_pairs(stage.inputs["pairs_train"])
     tokenizer = load_tokenizer(stage.inputs["policy"])
-    trainer = dpo.make_trainer(stage, recipe, tokenizer, pairs, ReferenceCache(None, by_batch=True))
+    pairs = tokenised(stage.inputs["pairs_train"], tokenizer).tokens
+    trainer = dpo.make_trainer(stage, recipe, tokenizer, pairs, ReferenceCache(None, by_part=True))
     quantised.keep_adapters_in_32_bits(trainer.model)
     trained = [each for each in trainer.model.parameters() if each.requires_grad]
     assert {each.dtype for each in trained} == {torch.float32}

@@ -6,66 +6,73 @@ import shutil
 import pytest
 
 from tests.tiny_models import save_tiny_policy
+from training.pipeline.grouped.plan import Part
+from training.pipeline.grouped.rankings import Comparison, Ranking
 from training.pipeline.reference_cache import ReferenceCache, directory_of
 
 
-def row(number):
-    return {"prompt_ids": [1, number], "chosen_ids": [2], "rejected_ids": [3, 4]}
+def ranking(number):
+    """Two completions of a prompt of two tokens."""
+    return Ranking((1, number), ((2,), (3, 4)), (Comparison(0, 1),))
 
 
-ROWS = [row(i) for i in range(6)]
+def part(*numbers):
+    return Part(tuple(ranking(number) for number in numbers))
 
 
-def filled(directory, *, by_batch, batch=2, rows=ROWS):
-    cache = ReferenceCache(directory, by_batch=by_batch)
-    keys = cache.keys(rows, batch=batch)
-    cache.add({key: (-float(i) - 1, -float(i) - 0.1) for i, key in enumerate(keys)})
-    return keys
+PARTS = [part(0, 1), part(2, 3), part(4, 5)]
+SUMS = [[-1.1, -2.2, -3.3, -4.4], [-5.5, -6.6, -7.7, -8.8], [-0.1, -0.2, -0.3, -0.4]]
 
 
-def unknown(directory, rows, *, by_batch, batch=2):
-    cache = ReferenceCache(directory, by_batch=by_batch)
-    return cache.batches_to_compute(cache.keys(rows, batch=batch), batch=batch)
+def filled(directory, *, by_part):
+    cache = ReferenceCache(directory, by_part=by_part)
+    for each, sums in zip(PARTS, SUMS, strict=True):
+        cache.add(each, sums)
+
+
+def known(directory, parts, *, by_part, computed_as=""):
+    cache = ReferenceCache(directory, by_part=by_part)
+    cache.computed_as = computed_as
+    return [cache.get(each) for each in parts]
 
 
 def test_what_was_computed_is_found_by_the_next_run_to_the_last_bit(tmp_path):
-    keys = filled(tmp_path, by_batch=False)
-    again = ReferenceCache(tmp_path, by_batch=False)
-    assert [again.get(key) for key in keys] == [(-float(i) - 1, -float(i) - 0.1) for i in range(6)]
-    assert unknown(tmp_path, ROWS, by_batch=False) == []
+    filled(tmp_path, by_part=False)
+    assert known(tmp_path, PARTS, by_part=False) == SUMS
 
 
-def test_only_new_rows_are_computed_as_many_together_as_in_training(tmp_path):
-    filled(tmp_path, by_batch=False)
-    rows = [row(10), *ROWS, row(11), row(12)]
-    assert unknown(tmp_path, rows, by_batch=False) == [[0, 7], [8]]
+def test_in_32_bits_a_completion_is_known_in_any_company(tmp_path):
+    filled(tmp_path, by_part=False)
+    assert known(tmp_path, [part(3, 0), part(2, 10), part(11)], by_part=False) == [[-7.7, -8.8, -1.1, -2.2], None, None]
+    # Of a ranking that was cut, and whatever the pairs are.
+    one = Part((Ranking((1, 0), ((3, 4),), ()),))
+    assert known(tmp_path, [one], by_part=False) == [[-2.2]]
+    # The prompt is of what it is known by.
+    assert known(tmp_path, [Part((Ranking((1, 7), ((3, 4),), ()),))], by_part=False) == [None]
 
 
-def test_by_batch_a_row_is_known_in_its_own_company_only(tmp_path):
-    filled(tmp_path, by_batch=True)
-    assert unknown(tmp_path, ROWS, by_batch=True) == []
-    # The first batch is the same, the second has one other row, the third the same rows the other way round.
-    rows = [*ROWS[:2], ROWS[2], row(10), ROWS[5], ROWS[4]]
-    assert unknown(tmp_path, rows, by_batch=True) == [[2, 3], [4, 5]]
-    assert unknown(tmp_path, ROWS, by_batch=True, batch=3) == [[0, 1, 2], [3, 4, 5]]
+def test_by_part_a_completion_is_known_in_its_own_company_only(tmp_path):
+    filled(tmp_path, by_part=True)
+    assert known(tmp_path, PARTS, by_part=True) == SUMS
+    # The same; one other ranking; the same the other way round; a ranking alone.
+    assert known(tmp_path, [part(0, 1), part(2, 10), part(5, 4), part(0)], by_part=True) == [SUMS[0], None, None, None]
+    # Laid out or attended to otherwise, it rounds otherwise.
+    assert known(tmp_path, PARTS, by_part=True, computed_as="flex") == [None, None, None]
 
 
-def test_a_batch_of_which_a_row_was_lost_is_computed_whole(tmp_path):
-    filled(tmp_path, by_batch=True)
+def test_a_part_of_which_a_completion_was_lost_is_computed_whole(tmp_path):
+    filled(tmp_path, by_part=True)
     (path,) = tmp_path.glob("*.jsonl")
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-1]) + lines[-1][:20])  # torn by a kill
-    assert unknown(tmp_path, ROWS, by_batch=True) == [[4, 5]]
-    assert unknown(tmp_path, ROWS[:4], by_batch=True) == []
+    assert known(tmp_path, PARTS, by_part=True) == [*SUMS[:2], None]
 
 
-def test_without_a_directory_nothing_is_remembered(tmp_path):
-    cache = ReferenceCache(None, by_batch=False)
-    keys = cache.keys(ROWS, batch=4)
-    cache.add({keys[0]: (-1.0, -2.0)})
-    assert cache.get(keys[0]) is None
-    assert cache.batches_to_compute(keys, batch=4) == [[0, 1, 2, 3], [4, 5]]
-    assert (cache.asked, cache.unknown) == (6, 6)
+def test_without_a_directory_nothing_is_remembered():
+    cache = ReferenceCache(None, by_part=False)
+    cache.add(PARTS[0], SUMS[0])
+    assert [cache.get(each) for each in PARTS] == [None, None, None]
+    assert (cache.asked, cache.unknown) == (12, 12)  # completions
 
 
 @pytest.fixture
@@ -108,13 +115,13 @@ def test_another_config_or_library_is_another_reference_and_how_it_generates_is_
 
 
 def test_whether_all_was_known_is_not_said_of_a_reference_that_nobody_asked(tmp_path):
-    filled(tmp_path, by_batch=False)
-    cache = ReferenceCache(tmp_path, by_batch=False)
+    filled(tmp_path, by_part=False)
+    cache = ReferenceCache(tmp_path, by_part=False)
     assert cache.cached is None
-    keys = cache.keys(ROWS, batch=2)
-    cache.batches_to_compute(keys, batch=2)
+    assert [cache.get(each) for each in PARTS] == SUMS
     assert cache.cached is True
     cache.forget()
-    assert cache.batches_to_compute(keys, batch=2) == [[0, 1], [2, 3], [4, 5]]
-    cache.add(dict.fromkeys(keys, (-1.0, -2.0)))
+    assert cache.cached is None
+    assert [cache.get(each) for each in PARTS] == [None, None, None]
+    cache.add(PARTS[0], SUMS[0])
     assert cache.cached is False

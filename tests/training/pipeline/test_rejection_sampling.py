@@ -167,7 +167,7 @@ class Ruler:
     def __init__(self, path, **kwargs):
         pass
 
-    def score(self, conversations, *, on_progress):
+    def score(self, conversations, *, on_progress=None):
         return [float(len(each[-1]["content"])) for each in conversations]
 
     def release(self):

@@ -3,11 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from sampling.engine.run_dir import RunDirError, read_metrics, read_progress
 from tests.training.pipeline.stages import PROGRAMS, training_dir
-from training.pipeline.reporting import Reporter, final_loss, mean_lengths, memory_gb
+from training.pipeline.reporting import Reporter, final_loss, memory_gb
 from training.pipeline.trainers import Stage
 
 
@@ -50,13 +49,25 @@ def test_the_rate_is_that_of_the_step_alone(stage, monkeypatch):
     now = [10.0]
     monkeypatch.setattr("training.pipeline.reporting.time.monotonic", lambda: now[0])
     reporter = Reporter(stage)
-    reporter.tokens = 300
-    reporter.on_step_begin(None, at(1), None)
+    told = []
+    for step, tokens in ((1, 300), (2, 400)):
+        reporter.on_step_begin(None, at(step), None)
+        now[0] += 2.0
+        reporter.on_step_end(None, at(step), None)
+        now[0] += 50.0
+        told.append(log(reporter, step, loss=0.7, num_tokens=tokens)["tokens_per_second"])
+    # 300 tokens in two seconds, then 100 more; probing and saving come after it.
+    assert told == [150, 50]
+
+
+def test_a_stage_that_goes_on_counts_no_token_of_before_into_its_first_rate(stage, monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr("training.pipeline.reporting.time.monotonic", lambda: now[0])
+    reporter = Reporter(stage, tokens=1000)
+    reporter.on_step_begin(None, at(4), None)
     now[0] = 12.0
-    reporter.on_step_end(None, at(1), None)
-    now[0] = 60.0
-    # 300 tokens in two seconds; probing and saving come after it.
-    assert log(reporter, 1, loss=0.7)["tokens_per_second"] == 150
+    reporter.on_step_end(None, at(4), None)
+    assert log(reporter, 4, loss=0.7, num_tokens=1300)["tokens_per_second"] == 150
 
 
 def test_the_progress_counts_steps(stage):
@@ -72,22 +83,6 @@ def test_the_final_loss_is_the_mean_of_the_last_fifth():
     # Of ten steps the last two: (0.2 + 0.4) / 2.
     assert final_loss([0.7] * 8 + [0.2, 0.4]) == pytest.approx(0.3)
     assert final_loss([0.7]) == 0.7
-
-
-def test_the_lengths_of_both_sides_are_means_over_all_micro_batches_of_a_step():
-    # TRL stacks chosen rows on rejected ones. Chosen: 3 and 1 in the first micro batch, 2 in the second: mean 2.
-    # Rejected: 1, 1 and 4: mean 2.
-    first = torch.tensor([[1, 1, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]])
-    second = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]])
-    batches = [{"completion_mask": mask, "attention_mask": torch.ones_like(mask)} for mask in (first, second)]
-    assert mean_lengths(batches) == {"chosen_tokens": 2.0, "rejected_tokens": 2.0}
-
-
-def test_rows_that_are_no_pairs_have_no_sides():
-    mask = torch.ones(2, 3)
-    assert mean_lengths([{"attention_mask": mask, "labels": mask}]) == {}
-    assert mean_lengths([{"attention_mask": torch.ones(3, 3)}]) == {}
-    assert mean_lengths([]) == {}
 
 
 def test_a_loss_that_is_no_number_ends_the_stage_with_the_remedy_and_is_on_record(stage):
@@ -122,6 +117,11 @@ def test_every_step_tells_memory_rate_and_for_pairs_the_lengths_of_both_sides(tm
         assert row["memory_gb"] > 0
         assert row["tokens_per_second"] > 0
         assert ("chosen_tokens" in row) is ("rejected_tokens" in row) is (kind in ("dpo", "reward_model"))
+    if kind in ("dpo", "reward_model"):
+        # Nothing is counted twice: an epoch of three steps is as many tokens as the next one.
+        counted = [row["num_tokens"] for row in rows]
+        assert counted[5] == 2 * counted[2]
+        assert [row["pairs"] for row in rows] == [4.0] * 6
     if kind == "dpo":
         # "no no no", the end and a line break: one token a letter makes 8 and 2.
         assert {row["rejected_tokens"] for row in rows} == {10}

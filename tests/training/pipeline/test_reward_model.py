@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from sampling.engine.run_dir import RunDirError
 from tests.training.pipeline.runs import pair, read_lines, stage_dir, write_lines
+from tests.training.pipeline.stages import loss_of_step, tokenised
 from training.pipeline import judge_model, reward_model
 from training.pipeline.accuracy import Accuracy
 from training.pipeline.preferences import read_pairs
@@ -34,8 +35,9 @@ def reward_dir(tmp_path, policy, *, train=16, held_out=10, strength="significant
 def trainer_in(run_dir):
     stage = Stage.start(run_dir)
     recipe = RewardModel.parse(stage.told, source="the test")
-    pairs = read_pairs(stage.inputs["pairs_train"])
-    return stage, reward_model.make_trainer(stage, recipe, load_tokenizer(stage.inputs["policy"]), pairs)
+    tokenizer = load_tokenizer(stage.inputs["policy"])
+    pairs = tokenised(stage.inputs["pairs_train"], tokenizer, margins=recipe.margins).tokens
+    return stage, reward_model.make_trainer(stage, recipe, tokenizer, pairs)
 
 
 def first_loss_with_a_silent_head(run_dir) -> float:
@@ -65,11 +67,11 @@ def test_the_margin_of_the_strength_is_taken_from_the_difference_of_the_rewards(
     tmp_path, policy, in_32_bits, margins, strength, expected
 ):
     loss = first_loss_with_a_silent_head(reward_dir(tmp_path, policy, strength=strength, margins=margins))
-    assert loss == pytest.approx(expected, abs=2e-4)  # TRL's loss; it logs four digits or so
+    assert loss == pytest.approx(expected, abs=2e-4)  # it is logged with four digits or so
 
 
 @pytest.mark.parametrize("margins", ["none", "small", "large"])
-def test_trls_loss_of_a_batch_is_the_mean_of_its_pairs_worked_out_from_their_scores(
+def test_the_loss_of_a_step_is_the_mean_of_its_pairs_worked_out_from_their_scores(
     tmp_path, policy, in_32_bits, margins
 ):
     run_dir = reward_dir(tmp_path, policy, margins=margins)
@@ -79,8 +81,7 @@ def test_trls_loss_of_a_batch_is_the_mean_of_its_pairs_worked_out_from_their_sco
     _, trainer = trainer_in(run_dir)
     torch.nn.init.normal_(trainer.model.score.weight, std=1.0)  # rewards that differ visibly
     trainer.model.eval()
-    batch = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
-    found = trainer.compute_loss(trainer.model, dict(batch)).item()
+    found = loss_of_step(trainer)
     margin = {"none": [0, 0, 0, 0], "small": [1, 2 / 3, 1 / 3, 0], "large": [3, 2, 1, 0]}[margins]
     by_hand = []
     for each, asked in zip(read_pairs(tmp_path / "train.jsonl"), margin, strict=True):
@@ -208,12 +209,14 @@ def test_the_judge_model_is_the_same_program_told_of_other_pairs(tmp_path, polic
         judge_model.run(run_dir)
 
 
-def test_trl_trains_on_every_pair_that_was_selected_the_longest_too(tmp_path, policy):
+def test_every_pair_that_was_selected_is_trained_on_the_longest_too(tmp_path, policy):
     _, trainer = trainer_in(reward_dir(tmp_path, policy))
-    longest = max(len(ids) for row in trainer.train_dataset for ids in (row["chosen_ids"], row["rejected_ids"]))
+    rankings = [each for (step,) in trainer.planned.steps for part in step.parts for each in part.rankings]
+    longest = max(each.longest for each in rankings)
     run_dir = reward_dir(tmp_path, policy, max_length=longest)
     _, trainer = trainer_in(run_dir)
-    assert len(trainer.train_dataset) == 16
+    steps = [step for (step,) in trainer.planned.steps]
+    assert sum(part.pairs for step in steps for part in step.parts) == 16
     result = reward_model.run(run_dir)
     assert (result.pairs_train, result.dropped) == (16, {})
 

@@ -1,0 +1,147 @@
+"""Whether an architecture may share a prompt, and be asked for completions alone: seen at the start, by the numbers.
+
+The model as it comes, asked about one completion at a time, is right. What is quicker is used where it says the same,
+and where it does not the log says so: a model with a window shorter than a completion, a state that runs along the row
+(Mamba), positions that count the row (ALiBi), logits that are bent before the softmax.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from transformers import PreTrainedModel
+
+from sampling.engine.run_dir import RunDirError
+from training.pipeline.grouped import attention
+from training.pipeline.grouped.heads import answer_rows
+from training.pipeline.grouped.plan import Layout, Part
+from training.pipeline.grouped.rankings import Ranking, cut
+from training.pipeline.grouped.rows import Of, Rows, rows_of
+
+# How far a mean over tokens, in nats, or a reward may lie from the model's own: what rounding does in each type.
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.01}
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a model's rows are laid out and attended to."""
+
+    of: Of
+    layout: Layout
+    flex: bool  # FlexAttention in place of SDPA
+    in_chunks: bool  # the head, in tiles
+
+    @property
+    def multiple_of(self) -> int:
+        return attention.FLEX_BLOCK if self.flex else 1
+
+    def rows(self, part: Part, pad_token_id: int, device: torch.device) -> Rows:
+        """The tensors of a part, where the model is."""
+        made = rows_of(part, of=self.of, layout=self.layout, pad_token_id=pad_token_id, multiple_of=self.multiple_of)
+        made = made.to(device)
+        return replace(made, blocks=made.blocks.for_flex(device)) if self.flex and made.blocks else made
+
+
+def find_way(
+    model: PreTrainedModel,
+    rankings: Sequence[Ranking],
+    *,
+    of: Of,
+    pad_token_id: int,
+    say: Callable[[str], object] = print,
+) -> Way:
+    """Make ``model`` answer rows, in the quickest way that gives its own numbers; ``say`` is told of what does not.
+
+    The longest completion is asked about, with one that it is compared to. Raises `RunDirError` where no way agrees.
+    """
+    asked = _one_pair(max(rankings, key=lambda ranking: ranking.longest))
+    dtype = next(model.parameters()).dtype
+    own_attention, own_forward = model.config._attn_implementation, model.forward
+    with _asked_only(model):
+        right = _asked_alone(model, asked, of)
+
+        def agrees(way: Way) -> str:
+            """Why not; empty if it does."""
+            model.forward = own_forward
+            answer_rows(model, in_chunks=way.in_chunks)
+            if way.layout == "shared":
+                model.set_attn_implementation(attention.NAME)
+            try:
+                rows = way.rows(Part((asked,)), pad_token_id, right.device)
+                return _difference(model(rows=rows).values, right, rows, dtype)
+            except Exception as error:
+                return f"{type(error).__name__}: {error}"
+
+        head = _first(
+            agrees, [Way(of, "separate", False, True), Way(of, "separate", False, False)], say, "its own head"
+        )
+        ways = [
+            replace(head, layout="shared", flex=flex)
+            for flex in (True, False)
+            if right.device.type == "cuda" or not flex
+        ]
+        way = _first(agrees, [*ways, head], say, "one row for each completion")
+        if way.layout == "separate":
+            model.set_attn_implementation(own_attention)
+        return way
+
+
+def _first(agrees: Callable[[Way], str], ways: Sequence[Way], say: Callable[[str], object], instead: str) -> Way:
+    for way in ways:
+        if not (why := agrees(way)):
+            return way
+        what = "FlexAttention" if way.flex else "sharing the prompt" if way.layout == "shared" else "a head in chunks"
+        say(f"This model does not give its own numbers with {what} ({why}). It goes on with {instead}.")
+    raise RunDirError(
+        "This model gives other numbers for a row beside others than for the row alone, so it cannot be trained on "
+        "pairs. Choose another architecture."
+    )
+
+
+def _asked_alone(model: PreTrainedModel, ranking: Ranking, of: Of) -> Tensor:
+    """(C,): what the model itself says of each completion, nothing beside it."""
+    device = next(model.parameters()).device
+    values = []
+    for completion in ranking.completions:
+        ids = torch.tensor([[*ranking.prompt, *completion]], device=device)
+        if of == "rewards":
+            values.append(model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, 0].float())
+            continue
+        kept = (
+            {"logits_to_keep": len(completion) + 1}
+            if "logits_to_keep" in inspect.signature(model.forward).parameters
+            else {}
+        )
+        logits = model(input_ids=ids, **kept).logits[0, -len(completion) - 1 : -1].float()
+        own = ids[0, -len(completion) :, None]
+        values.append(logits.log_softmax(-1).gather(-1, own).sum())
+    return torch.stack(values)
+
+
+def _difference(found: Tensor, right: Tensor, rows: Rows, dtype: torch.dtype) -> str:
+    """In words, where it is more than rounding; empty where it is not."""
+    if len(rows.targets):  # log-probabilities: by token
+        apart, scale = ((found - right).abs() / rows.lengths).max().item(), 1.0
+    else:
+        apart, scale = (found - right).abs().max().item(), max(1.0, right.abs().max().item())
+    return "" if apart <= TOLERANCE[dtype] * scale else f"{apart:.2g} apart"
+
+
+def _one_pair(ranking: Ranking) -> Ranking:
+    """The longest completion of a ranking, with one that it is compared to."""
+    return max(cut(ranking, 0), key=lambda each: each.longest)
+
+
+@contextmanager
+def _asked_only(model: PreTrainedModel) -> Iterator[None]:
+    """Without gradients and dropout; afterwards the model trains as it did."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
