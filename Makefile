@@ -8,7 +8,7 @@ VENV := .venv/bin/python
 export PORT
 
 # A PORT, KEEP or JOBS in front of `make` works as well as behind it.
-.PHONY: help demo run test test-fast bench-queue bench-queue-faults bench-reward-model bench-curation bench-export lint format lock clean packages packages-dev
+.PHONY: help demo run test test-fast bench-queue bench-queue-faults bench-reward-model bench-curation bench-export bench-sample bench-round lint format lock clean packages packages-dev
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make bench-reward-model   real preferences through a reward model, beside looking at length (TRAIN, HELD_OUT, DATA)"
 	@echo "make bench-curation   rows a second and memory a row of each filter over prompts (ROWS)"
 	@echo "make bench-export   a million judged pairs as every layout: rows a second, memory (SIZE, LAYOUTS, TYPES)"
+	@echo "make bench-sample   our sampling beside raw vLLM's: tokens a second, start, memory (PROMPTS, REPEATS)"
+	@echo "make bench-round   a whole round of the demo: where its wall time goes, beside the pure work (PROMPTS, RECIPE)"
 	@echo "make lint        style, layers, templates, missing migrations"
 	@echo "make format      apply the style"
 	@echo "make lock        write requirements/cpu.lock and dev.lock from this environment"
@@ -68,6 +70,15 @@ bench-curation: packages-dev
 bench-export: packages-dev
 	$(VENV) -m tests.bench.export $(if $(SIZE),--size $(SIZE)) $(if $(LAYOUTS),--layouts $(LAYOUTS)) \
 		$(if $(TYPES),--types $(TYPES))
+
+# On a quiet machine, about ten minutes: three engines, one at work at a time; writes var/bench/sample.json.
+bench-sample: packages-dev
+	$(VENV) -m tests.bench.sample $(if $(PROMPTS),--prompts $(PROMPTS)) $(if $(REPEATS),--repeats $(REPEATS))
+
+# On a quiet machine, about five minutes for 24 prompts, the demo's own 200 a quarter of an hour; a database of its own;
+# writes var/bench/round.json.
+bench-round: packages-dev
+	$(VENV) -m tests.bench.round $(if $(PROMPTS),--prompts $(PROMPTS)) $(if $(RECIPE),--recipe $(RECIPE))
 
 lint: packages-dev
 	$(VENV) -m ruff check .

@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from sampling.engine import openmp
+from sampling.engine import openmp, timings
 from sampling.engine import run_dir as files
 from sampling.engine.run_dir import RunDirError
 
@@ -80,11 +80,20 @@ class Stopped:
 Outcome = Finished | Failed | Stopped
 
 
+class Child(Protocol):
+    """What is asked of a `subprocess.Popen`."""
+
+    pid: int
+    returncode: int | None
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
 @dataclass(frozen=True)
 class Process:
     """A program that this worker has started."""
 
-    popen: subprocess.Popen
+    popen: Child
     run_dir: Path
 
     @property
@@ -98,14 +107,19 @@ class Process:
         return self.popen.pid if self.popen.returncode is None else None
 
 
-def start(argv: Sequence[str], run_dir: Path | str, env_extra: Mapping[str, str] | None = None) -> Process:
+def start(
+    argv: Sequence[str],
+    run_dir: Path | str,
+    env_extra: Mapping[str, str] | None = None,
+    *,
+    pass_fds: Sequence[int] = (),
+) -> Process:
     """Start a program in a process group of its own, with what it says appended to `output.log`.
 
     It is killed when the calling thread ends, so the same thread must follow it.
     """
     run_dir = Path(run_dir).resolve()
-    run_dir.mkdir(parents=True, exist_ok=True)
-    files.clear_attempt(run_dir)
+    begin(run_dir)
     with (run_dir / files.LOG).open("ab") as log:
         popen = subprocess.Popen(
             [sys.executable, "-S", "-c", LAUNCHER, str(os.getpid()), *argv],
@@ -115,8 +129,19 @@ def start(argv: Sequence[str], run_dir: Path | str, env_extra: Mapping[str, str]
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
-    process = Process(popen, run_dir)
+    return recorded(Process(popen, run_dir))
+
+
+def begin(run_dir: Path) -> None:
+    """Prepare a run directory for an attempt, whose time counts from now on."""
+    timings.begin_attempt(run_dir, signs=files.signs_of_life(run_dir))
+    files.clear_attempt(run_dir)
+
+
+def recorded(process: Process) -> Process:
+    """The same, once a later worker can find it."""
     try:
         _record(process)
     except BaseException:  # a full disk: a program that nobody could find again must not run
@@ -167,6 +192,8 @@ def follow(
     except BaseException:
         stop(process, grace_seconds=stop_grace_seconds)
         raise
+    finally:
+        timings.end_attempt(process.run_dir)
     _kill_all(process.run_dir, process.group)  # engines and launchers that the program left behind
     return _outcome(process.run_dir, process.popen.returncode)
 

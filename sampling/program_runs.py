@@ -7,7 +7,7 @@ database restart. It knows no program: what is run, and what its files mean, is 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
@@ -94,6 +94,8 @@ def run_program(
     on_tick: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
     tick_seconds: float = 0.5,
     stop_grace_seconds: float = 10,
+    env_extra: Mapping[str, str] | None = None,
+    start: Callable[..., processes.Process] | None = None,
 ) -> Outcome:
     """Run ``argv`` in ``run_dir`` to its end, with a heartbeat of ``task``, and say how it ended.
 
@@ -102,15 +104,15 @@ def run_program(
     returns None, these are the program's own ``done``, ``total`` and ``phase``. It is called again after the
     database was away, so it must be safe to repeat.
 
-    A program that an earlier worker left behind in the directory is stopped first. When the database stays away for
-    longer than DATABASE_PATIENCE_SECONDS, or anything is raised, the program is stopped and the error raised;
-    DatabaseFull is, at once, when the server has no room any more.
+    ``start`` stands in for `processes.start`, with the same arguments. A program that an earlier worker left behind in
+    the directory is stopped first. When the database stays away for longer than DATABASE_PATIENCE_SECONDS, or anything
+    is raised, the program is stopped and the error raised; DatabaseFull is, at once, when the server has no room.
     """
     processes.stop_leftover(run_dir)
     if worker_stopping.is_set():
         return _why_stopped(task)
     heart = _Heart(task, run_dir, on_tick)
-    process = processes.start(list(argv), run_dir, {})
+    process = (start or processes.start)(list(argv), run_dir, env_extra or {})
     ended = processes.follow(
         process,
         on_tick=heart.tick,

@@ -13,19 +13,18 @@ Each completion is a request of its own: vLLM splits a request for n completions
 No database here, and no opinion about which completion is better.
 """
 
-import contextlib
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sampling.engine import openmp
 from sampling.engine import run_dir as files
+from sampling.engine.local import Engines, leave
 from sampling.engine.requests import Completion, Request, Settings, seed_of
 from sampling.engine.run_dir import Progress, RunDirError
 
@@ -34,13 +33,11 @@ COMPLETIONS = "completions.jsonl"
 SKIPPED = "skipped.jsonl"
 
 
-class GenerationFailed(RunDirError):
-    """A child process that was to write completions ended badly."""
-
-
 @dataclass(frozen=True)
 class Result:
-    """`result.json`. `seconds` leave out the engine's start; the tokens are those of the new completions."""
+    """`result.json`. `seconds` leave out the engine's start, which is 0 where one ran already; the tokens are those of
+    the new completions.
+    """
 
     completions: int
     new_completions: int
@@ -54,8 +51,12 @@ class Result:
 Backend = Callable[[Settings, list[Request]], Iterator[Completion]]
 
 
-def run(run_dir: Path | str) -> Result:
-    """Sample everything that is missing in `run_dir`. vLLM's memory is free again when this process ends."""
+def run(run_dir: Path | str, *, engines: Engines | None = None) -> Result:
+    """Sample everything that is missing in `run_dir`.
+
+    With `engines`, an engine that runs already is used where it suits, and the one that is used goes on running;
+    without, its memory is free again when this process ends.
+    """
     run_dir = Path(run_dir)
     settings = Settings.read(run_dir)
     progress = Progress(run_dir, unit="completions")
@@ -72,7 +73,7 @@ def run(run_dir: Path | str) -> Result:
 
     progress.update(phase="starting the engine")
     started = time.monotonic()
-    backend = _open_backend(settings)
+    backend = _open_backend(settings, engines or Engines())
     engine_start_seconds = time.monotonic() - started
 
     progress.update(phase="sampling")
@@ -102,51 +103,6 @@ def run(run_dir: Path | str) -> Result:
         round(rate, 1),
         round(engine_start_seconds, 2),
     )
-
-
-def generate_in_child(
-    run_dir: Path | str, *, on_progress: Callable[[dict[str, Any]], object] | None = None
-) -> dict[str, Any]:
-    """Do what `run` does in a child process, whose memory is free again afterwards; return its `result.json`.
-
-    The child stays in the caller's process group and writes to the caller's output, so whoever stops or
-    reads the caller stops and reads it too. `on_progress` gets its `progress.json` twice a second, and at the end.
-    Raises `GenerationFailed` with the child's own words.
-    """
-    run_dir = Path(run_dir).resolve()
-    files.clear_attempt(run_dir)
-    # Marked, unless our own starter has marked us: so the child ends with this process whatever happens to
-    # it.
-    environment = {files.STARTED_FOR: str(run_dir)} | os.environ | openmp.variables(os.environ)
-    project_root = Path(__file__).resolve().parents[2]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(project_root), os.environ.get("PYTHONPATH")]))
-    child = subprocess.Popen([sys.executable, "-m", MODULE, "--run-dir", str(run_dir)], env=environment)
-    try:
-        while child.poll() is None:
-            if on_progress and (progress := files.read_progress(run_dir)):
-                on_progress(progress)
-            _wait(child, 0.5)
-    finally:
-        if child.poll() is None:
-            child.kill()
-        child.wait()
-    if on_progress and (progress := files.read_progress(run_dir)):
-        on_progress(progress)
-    result = files.read_result(run_dir)
-    if child.returncode == 0 and result is not None:
-        return result
-    error = files.read_error(run_dir)
-    raise GenerationFailed(
-        error["message"]
-        if error
-        else f"vLLM ended with exit code {child.returncode}, most likely out of memory. Use a smaller model "
-        "or shorter completions, or free memory, then start it again."
-    )
-
-
-def _wait(child: subprocess.Popen, seconds: float) -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(timeout=seconds)
 
 
 # --- what there is, and what is missing -------------------------------------------------------------------
@@ -217,6 +173,7 @@ def _token_ids(tokenizer: Any, messages: list[dict[str, str]]) -> tuple[list[int
     return encoded["input_ids"], ""
 
 
+@lru_cache(maxsize=4)  # a policy's directory is written once, and a process samples it run after run
 def _load_tokenizer(model: str) -> Any:
     _keep_private(model)
     from transformers import AutoTokenizer
@@ -246,14 +203,12 @@ def _write_line(file: Any, row: dict[str, Any]) -> None:
 # --- where the completions come from ----------------------------------------------------------------------
 
 
-def _open_backend(settings: Settings) -> Backend:
+def _open_backend(settings: Settings, engines: Engines) -> Backend:
     if settings.urls:
         from sampling.engine.endpoints import Endpoints
 
         return Endpoints.connect(settings.urls, settings.model, served_as=settings.served_as).complete
-    from sampling.engine.local import LocalEngine
-
-    return LocalEngine.start(settings.model, max_model_len=settings.max_model_len).complete
+    return engines.get(settings.model, max_model_len=settings.max_model_len).complete
 
 
 def _keep_private(model: str) -> None:
@@ -268,3 +223,4 @@ def _keep_private(model: str) -> None:
 if __name__ == "__main__":
     openmp.restart_with_it(MODULE)
     files.main(run)
+    leave()

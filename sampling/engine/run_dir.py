@@ -9,6 +9,7 @@ functions serve `sampling.engine` and `training.pipeline`.
 """
 
 import argparse
+import atexit
 import contextlib
 import ctypes
 import dataclasses
@@ -17,12 +18,16 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from sampling.engine import timings
+from sampling.engine.phases import without_counts
 
 STAGE = "stage.json"
 PROCESS = "process.json"
@@ -82,7 +87,7 @@ class Progress:
     """Writes `progress.json`: how far the program is, and what it is doing.
 
     At most one write every `every_seconds`, because a step may take a millisecond and a rename costs more;
-    a change of phase and the last step are always written.
+    a change of phase and the last step are always written. When a phase began goes into `timings.jsonl`.
     """
 
     def __init__(self, run_dir: Path | str, *, unit: str, total: int = 0, every_seconds: float = 0.5) -> None:
@@ -98,6 +103,8 @@ class Progress:
     def update(self, done: int | None = None, *, total: int | None = None, phase: str | None = None) -> None:
         """Say how much is done; what is left out stays as it was."""
         changed_phase = phase is not None and phase != self.phase
+        if changed_phase and without_counts(phase) != without_counts(self.phase):
+            timings.mark(self.path.parent, without_counts(phase))
         self.done = self.done if done is None else done
         self.total = self.total if total is None else total
         self.phase = self.phase if phase is None else phase
@@ -125,6 +132,11 @@ def clear_attempt(run_dir: Path | str) -> None:
     """Take away what an earlier attempt said: a reader must not take it for this one's."""
     for name in (PROGRESS, RESULT, ERROR):
         (Path(run_dir) / name).unlink(missing_ok=True)
+
+
+def signs_of_life(run_dir: Path | str) -> list[Path]:
+    """What a program writes to as long as it lives."""
+    return [Path(run_dir) / name for name in (PROGRESS, METRICS, LOG)]
 
 
 def write_result(run_dir: Path | str, result: Any) -> None:
@@ -185,14 +197,18 @@ def main(run: Callable[[Path], Any]) -> None:
     parser = argparse.ArgumentParser(description=(sys.modules["__main__"].__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--run-dir", type=Path, required=True, help="a directory that holds stage.json")
     run_dir = parser.parse_args().run_dir.resolve()
-    _exit_on_sigterm()
-    _end_with_parent()
+    end_when_told()
     if _is_main_process():
         clear_attempt(run_dir)
+    if _is_timed(run_dir):
+        timings.begin_program(run_dir)
     try:
         result = run(run_dir)
         if result is not None and _is_main_process():
             write_result(run_dir, result)
+        if _is_timed(run_dir):
+            timings.end_program(run_dir)
+        _leave()
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
@@ -201,6 +217,12 @@ def main(run: Callable[[Path], Any]) -> None:
         if run_dir.is_dir():
             write_error(run_dir, error)
         sys.exit(1)
+
+
+def end_when_told() -> None:
+    """Have this process end on SIGTERM, and with one of our own programs that started it."""
+    _exit_on_sigterm()
+    _end_with_parent()
 
 
 # --- the follower's side ----------------------------------------------------------------------------------
@@ -379,9 +401,29 @@ def _end_with_parent() -> None:
         sys.exit("The worker ended before its program began.")
 
 
+def _leave() -> None:
+    """End this process here, if a worker started it, as multiprocessing ends its children: threads are waited for,
+    exit handlers run, output is written; but no module is taken apart.
+
+    That takes Python two to three seconds for torch and what is built on it, all of it memory that the kernel takes
+    back at once.
+    """
+    if STARTED_FOR not in os.environ:
+        return
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def _is_main_process() -> bool:
     # accelerate launch and torchrun set RANK; a program started alone is its own main process.
     return os.environ.get("RANK", "0") == "0"
+
+
+def _is_timed(run_dir: Path) -> bool:
+    return _is_main_process() and run_dir.is_dir()
 
 
 def _exit_on_sigterm() -> None:

@@ -34,7 +34,7 @@ def run_program(*, task, argv, run_dir: Path, on_tick=None, **_) -> processes.Fi
 
 
 def generate(run_dir: Path, *, on_progress=lambda seen: None) -> dict[str, Any]:
-    """Stands in for sampling.engine.generate.generate_in_child."""
+    """Stands in for a sampling.engine.child.EngineChild."""
     told = files.read_stage(run_dir)
     prompts = [json.loads(line) for line in (run_dir / told["prompts"]).read_text().splitlines()]
     rows = [row for number, prompt in enumerate(prompts) for row in _completions(told, prompt, number)]

@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 from rest_framework import serializers
 
+from sampling.engine.phases import Kind
 from sampling.long_tasks import TaskState
 from training.models import DemonstrationSet, StageKind, StageState
 
@@ -77,6 +78,28 @@ class StageShown(serializers.Serializer):
     model = serializers.CharField(allow_null=True)
 
 
+class PhaseTimed(serializers.Serializer):
+    phase = serializers.CharField()
+    kind = serializers.ChoiceField(choices=[kind.name.lower() for kind in Kind])
+    seconds = serializers.FloatField(help_text="Of all attempts.")
+
+
+class StageTimed(serializers.Serializer):
+    stage = serializers.CharField(allow_blank=True, help_text="Empty for what the round does outside its stages.")
+    attempts = serializers.IntegerField()
+    seconds = serializers.FloatField()
+    work_seconds = serializers.FloatField()
+    phases = PhaseTimed(many=True)
+
+
+class Timing(serializers.Serializer):
+    wall_seconds = serializers.FloatField(help_text="In which a worker had the round.")
+    work_seconds = serializers.FloatField(help_text="Of pure work: training, sampling, scoring, measuring, saving.")
+    ratio = serializers.FloatField(allow_null=True, help_text="Wall time to pure work.")
+    waiting_seconds = serializers.FloatField(help_text="For a worker, before the first attempt and between two.")
+    stages = StageTimed(many=True)
+
+
 class RoundFull(RoundShort):
     seed = serializers.IntegerField()
     changes = anything(help_text="Of the recipe, by section.")
@@ -92,6 +115,7 @@ class RoundFull(RoundShort):
     request_key = serializers.UUIDField()
     created_by = serializers.CharField(allow_null=True)
     stages = StageShown(many=True)
+    timing = Timing(allow_null=True, help_text="Where its time went; null where nothing is on record.")
 
 
 class Curves(serializers.Serializer):

@@ -9,7 +9,7 @@ from training.launching import checking, launch_checks
 from training.launching.asked import Asked
 from training.launching.cost import cost_of
 from training.models import LaunchCheck, Stage, TrainingRound
-from training.watching import progress
+from training.watching import progress, timing
 
 Shown = dict[str, Any]
 
@@ -57,6 +57,31 @@ def round_in_full(round: TrainingRound) -> Shown:
         "request_key": round.request_key,
         "created_by": round.created_by.get_username() if round.created_by else None,
         "stages": [_stage(item) for item in shown.stages],
+        "timing": _timing(timing.of_round(round, [item.stage for item in shown.stages])),
+    }
+
+
+def _timing(times: timing.RoundTimes | None) -> Shown | None:
+    if times is None:
+        return None
+    return {
+        "wall_seconds": times.wall,
+        "work_seconds": times.work,
+        "ratio": times.ratio,
+        "waiting_seconds": times.waiting,
+        "stages": [
+            {
+                "stage": row.kind,
+                "attempts": row.attempts,
+                "seconds": row.seconds,
+                "work_seconds": row.work,
+                "phases": [
+                    {"phase": piece.phase, "kind": piece.kind.name.lower(), "seconds": piece.seconds}
+                    for piece in row.by_phase()
+                ],
+            }
+            for row in times.rows
+        ],
     }
 
 

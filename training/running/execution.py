@@ -7,7 +7,8 @@ its worker could say so is not run again either. Who launches rounds, and why, i
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, assert_never
 
 from django.db import transaction
@@ -17,6 +18,7 @@ from django.utils import timezone
 from annotation.datasets import exports
 from sampling import checkpoints, processes
 from sampling.actions import register_model
+from sampling.engine import phases, timings
 from sampling.engine import run_dir as files
 from sampling.keep_alive import kept_alive
 from sampling.lifecycle import StaleState
@@ -36,13 +38,14 @@ from training import telling
 from training.evaluation import gate
 from training.lineage.card import write_card
 from training.models import Stage, StageKind, StageState, TrainingRound
-from training.running import round_plan
+from training.running import programs, round_plan
 from training.running.places import CHECKPOINT, Places, places_of
 from training.running.round_data import write_data
 
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[Stage, dict[str, Any]], None]
+Start = Callable[..., processes.Process]
 
 
 class StageFailed(Exception):
@@ -76,9 +79,10 @@ def execute_round(*, round: TrainingRound, on_progress: OnProgress | None = None
         log.info("Round %s is not queued any more; left alone.", round.pk)
         return round
     try:
-        _run_stages(round, on_progress)
-        _go_on_or_stop(round)  # who cancelled during the last stage wants nothing published
-        _finish(round)
+        with _timed(round):
+            _run_stages(round, on_progress)
+            _go_on_or_stop(round)  # who cancelled during the last stage wants nothing published
+            _finish(round)
     except (RoundLost, StaleState):
         log.warning("Round %s was taken over by another worker; this one stops.", round.pk)
     except RoundCancelled:
@@ -101,18 +105,39 @@ def execute_round(*, round: TrainingRound, on_progress: OnProgress | None = None
     return round
 
 
+@contextmanager
+def _timed(round: TrainingRound) -> Iterator[None]:
+    """This worker's attempt at the round, in the round's own `timings.jsonl`; each stage has one too."""
+    signs = [path for stage in round.stages.all() for path in files.signs_of_life(stage.run_dir)]
+    timings.begin_attempt(round.run_dir, phases.WRITING_DATA, signs=signs)
+    try:
+        yield
+    except RoundLost:  # then the files are another worker's
+        raise
+    except BaseException:
+        timings.end_attempt(round.run_dir)
+        raise
+    timings.end_attempt(round.run_dir)
+
+
 def _run_stages(round: TrainingRound, on_progress: OnProgress | None) -> None:
     _go_on_or_stop(round, done=0, total=0, phase="writing the data")
     checkpoints.check_present(round.base_policy.location)
-    with kept_alive(round) as unwanted:
-        data = write_data(round=round, go_on=lambda: _leave_when_unwanted(round, unwanted))
-    for stage in round.stages.order_by("position"):
-        if stage.state != StageState.FINISHED:
+    stages = [stage for stage in round.stages.order_by("position") if stage.state != StageState.FINISHED]
+    with programs.starter(round, stages) as starter:
+        with kept_alive(round) as unwanted:
+            data = write_data(round=round, go_on=lambda: _leave_when_unwanted(round, unwanted))
+            timings.mark(round.run_dir, phases.STARTING)
+            starter.wait_until_ready(go_on=lambda: _leave_when_unwanted(round, unwanted))
+        timings.mark(round.run_dir, phases.STAGES)
+        for stage in stages:
             _go_on_or_stop(round, done=0, total=0, phase=stage.get_kind_display())
-            _run_stage(round, stage, places_of(round, data), on_progress)
+            _run_stage(round, stage, places_of(round, data), on_progress, starter.start)
 
 
-def _run_stage(round: TrainingRound, stage: Stage, places: Places, on_progress: OnProgress | None) -> None:
+def _run_stage(
+    round: TrainingRound, stage: Stage, places: Places, on_progress: OnProgress | None, start: Start
+) -> None:
     kind = StageKind(stage.kind)
     told = round_plan.stage_file(kind, recipe=round.recipe, seed=round.seed, places=places)
     outcome = _ended_unseen(stage, told)
@@ -132,6 +157,8 @@ def _run_stage(round: TrainingRound, stage: Stage, places: Places, on_progress: 
         outcome = run_program(
             task=round,
             argv=round_plan.program_of(kind, stage.run_dir, has_gpu=round_plan.has_gpu()),
+            env_extra=round_plan.environment_of(kind, has_gpu=round_plan.has_gpu()),
+            start=start,
             run_dir=stage.run_dir,
             on_tick=_shown_in_row(stage, on_progress),
         )
@@ -182,6 +209,14 @@ def _shown_in_row(stage: Stage, on_progress: OnProgress | None) -> Callable[[dic
 
 
 def _stage_finished(round: TrainingRound, stage: Stage, result: dict[str, Any]) -> None:
+    timings.mark(stage.run_dir, phases.REGISTERING)
+    try:
+        _register(round, stage, result)
+    finally:
+        timings.end_attempt(stage.run_dir)
+
+
+def _register(round: TrainingRound, stage: Stage, result: dict[str, Any]) -> None:
     # Hashing gigabytes takes minutes: before the transaction, so that it holds no lock meanwhile.
     with kept_alive(round) as unwanted:
         version = _registered(round, stage, unwanted)
@@ -240,6 +275,7 @@ def _leave_when_unwanted(round: TrainingRound, unwanted: threading.Event) -> Non
 
 def _finish(round: TrainingRound) -> None:
     """Ask the gate, publish the policy when it passes, and end the round: all of it or nothing."""
+    timings.mark(round.run_dir, phases.GATE)
     policy = _newest_policy(round)
     report = gate.judged(conditions=round.recipe.get("gate"), **_measured(round)) if policy else None
     with transaction.atomic():

@@ -19,8 +19,8 @@ from training.running.places import (
     Places,
 )
 
-# Under accelerate launch: what trains, and so may one day run on many devices. The two others hold vLLM engines,
-# which spread themselves.
+# Under accelerate launch where there is a GPU: what trains, and so may run on many. The others hold vLLM engines, which
+# spread themselves, or train nothing.
 LAUNCHED_BY_ACCELERATE = frozenset(
     {StageKind.DEMONSTRATIONS, StageKind.REWARD_MODEL, StageKind.JUDGE_MODEL, StageKind.SFT, StageKind.DPO}
 )
@@ -147,18 +147,28 @@ def stage_file(kind: StageKind, *, recipe: Mapping[str, Any], seed: int, places:
 def program_of(kind: StageKind, run_dir: Path, *, has_gpu: bool) -> list[str]:
     """The command line of a stage's program."""
     module = ["-m", f"training.pipeline.{kind.value}", "--run-dir", str(run_dir)]
-    if kind not in LAUNCHED_BY_ACCELERATE:
+    # One process on a CPU needs no launcher, which would only import for seconds what the program imports again, and
+    # start it with `environment_of`.
+    if kind not in LAUNCHED_BY_ACCELERATE or not has_gpu:
         return [sys.executable, *module]
     # Every choice is spelled out, so that no accelerate configuration of the machine's user changes a round.
-    processes = settings.TRAINING_PROCESSES if has_gpu else 1
+    processes = settings.TRAINING_PROCESSES
     launch = ["--num_processes", str(processes), "--num_machines", "1"]
     launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    # Left to itself, accelerate counts hyper-threads out, and a small machine trains on one core. Its --cpu is left
-    # out too: it sets a KMP_AFFINITY that binds every thread to core 0 (seen with Intel's runtime on two cores, where
-    # a stage took twice as long). The stages ask for the CPU themselves.
+    return [sys.executable, "-m", "accelerate.commands.launch", *launch, *_gpus(processes), *module]
+
+
+def environment_of(kind: StageKind, *, has_gpu: bool) -> dict[str, str]:
+    """What the program of a stage that trains is told beside its command line: on a CPU, what accelerate launch would.
+
+    All cores, for accelerate counts hyper-threads out; and none of what its --cpu does: that sets a KMP_AFFINITY which
+    binds every thread to core 0 (seen with Intel's runtime on two cores, where a stage took twice as long). Said, so
+    that no variable of the worker's environment changes a round.
+    """
+    if kind not in LAUNCHED_BY_ACCELERATE or has_gpu:
+        return {}
     cores = str(len(os.sched_getaffinity(0)))
-    device = _gpus(processes) if has_gpu else ["--num_cpu_threads_per_process", cores]
-    return [sys.executable, "-m", "accelerate.commands.launch", *launch, *device, *module]
+    return {"ACCELERATE_MIXED_PRECISION": "no", "ACCELERATE_DYNAMO_BACKEND": "NO", "OMP_NUM_THREADS": cores}
 
 
 def _gpus(processes: int) -> list[str]:

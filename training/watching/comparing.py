@@ -9,7 +9,7 @@ from sampling.charts import Chart
 from training.evaluation.standings import standing
 from training.models import Stage, StageKind, StageState, TrainingRound
 from training.recipe import SECTIONS
-from training.watching import charts, figures, recipe_values, run_files
+from training.watching import charts, figures, recipe_values, run_files, timing
 from training.watching.whiskers import Measured, Whiskers, numbers, shares
 
 LEAST, MOST = 2, 6
@@ -81,6 +81,7 @@ def outcomes_of(rounds: Sequence[TrainingRound]) -> list[Whiskers]:
     ratios = [{"ratio": _length_ratio(evaluation)} for evaluation in evaluations]
     harness = [_result(round, StageKind.HARNESS) for round in rounds]
     by_people = [_by_people(round) for round in rounds]
+    times = [_times(round) for round in rounds]
     drawn = [
         shares("Win rate over the old policy", rows(evaluations, "win_rate", "win_rate_low", "win_rate_high")),
         shares("Win rate for equal lengths", rows(firsts, *controlled)),
@@ -90,6 +91,8 @@ def outcomes_of(rounds: Sequence[TrainingRound]) -> list[Whiskers]:
         numbers("KL to the old policy, nats a token", rows(evaluations, "kl_to_old", "", ""), marked=0.0),
         numbers("Perplexity on held-out text, new to old", rows(harness, "perplexity_ratio", "", ""), marked=1.0),
         numbers("Largest drop of a task, standard errors", rows(harness, "largest_drop", "", ""), marked=0.0),
+        numbers("Minutes on the clock", rows(times, "minutes", "", "")),
+        numbers("Time on the clock to pure work", rows(times, "ratio", "", ""), marked=1.0, digits=2),
     ]
     return [each for each in drawn if each]
 
@@ -150,6 +153,12 @@ def _by_people(round: TrainingRound) -> Mapping[str, Any]:
         return {}
     test.round = round  # the same object, so that it is not read again
     return asdict(standing(test))
+
+
+def _times(round: TrainingRound) -> Mapping[str, Any]:
+    """How long it took; nothing where that is not on record, or it still runs."""
+    found = timing.of_round(round, [_of(stage, round) for stage in round.stages.all()]) if round.is_over else None
+    return {"minutes": found.wall / 60, "ratio": found.ratio} if found else {}
 
 
 def _length_ratio(evaluation: Mapping[str, Any]) -> float | None:

@@ -49,7 +49,7 @@ def result_of(stage: Stage) -> Mapping[str, Any]:
     """What the stage's program found; of a check also where it then ended badly because of that, without a result."""
     found = stage.result
     if not found and stage.kind == StageKind.CHECK:
-        found = _json_in(stage.run_dir / CHECK)
+        found = json_in(stage.run_dir / CHECK)
     return trusted.RESULT(found) or {}
 
 
@@ -161,7 +161,7 @@ def _probes(path: Path) -> list[Row]:
     return list(rows(path, trusted.PROBE))
 
 
-def _json_in(path: Path) -> Any:
+def json_in(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -31,6 +31,8 @@ from training.watching import (
     results,
     run_files,
     schedules,
+    timing,
+    timing_picture,
 )
 
 ROUNDS_A_PAGE = 50
@@ -90,6 +92,7 @@ def _round_context(request: HttpRequest, round: TrainingRound) -> dict[str, Any]
         "left_out": left_out.of_round(stages),
         "goes_on_at": unfinished,
         "goes_on_from_step": run_files.checkpoint_step(unfinished) if unfinished else None,
+        "timing": timing_picture.drawn(timing.of_round(round, stages)),
         "tensorboard": bool(run_files.tensorboard_folders(stages)),
         **outcome.of_round(round, stages, answers_asked=request.GET.get("answers") == "1"),
     }
@@ -119,6 +122,7 @@ def _stage_context(request: HttpRequest, round: TrainingRound) -> dict[str, Any]
         "pictures": results.pictures_of(StageKind(shown.kind), result, _names_in(result), chosen),
         "charts": charts.charts_of(run_files.metrics(shown)),
         "probes": probed,
+        "phases": timing_picture.phases_of(timing.of_stage(shown)),
         "has_left_out": run_files.dropped_path(shown.run_dir) is not None,
         **_log_context(shown),
         **(_choices(request, shown) if shown.kind == StageKind.REJECTION_SAMPLING else {}),

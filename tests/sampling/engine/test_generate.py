@@ -1,12 +1,11 @@
 """Sampling against a fake endpoint: what is asked for, what is kept, and what a second run does."""
 
-import json
 import time
 
 import pytest
 
 from sampling.engine import run_dir as files
-from sampling.engine.generate import GenerationFailed, generate_in_child, run
+from sampling.engine.generate import run
 from sampling.engine.requests import seed_of
 from sampling.engine.run_dir import RunDirError
 from tests.sampling.engine.fake_vllm import FakeVllm, completion
@@ -154,23 +153,3 @@ def test_a_bad_prompt_is_named_by_its_line(make_run, line, problem):
 
     with pytest.raises(RunDirError, match=problem):
         run(run_dir)
-
-
-def test_a_child_process_does_the_same_and_returns_its_result(make_run):
-    run_dir = make_run("Hello", n=1)
-    there = {"prompt_id": "p0", "index": 0, "text": "Hi", "tokens": 1, "finish_reason": "stop"}
-    (run_dir / "completions.jsonl").write_text(json.dumps(there) + "\n")
-    seen = []
-
-    result = generate_in_child(run_dir, on_progress=seen.append)
-
-    assert (result["completions"], result["new_completions"]) == (1, 0)
-    assert result == files.read_result(run_dir)
-    assert seen[-1]["done"] == 1
-
-
-def test_a_childs_failure_is_told_in_its_own_words(make_run):
-    run_dir = make_run("Hello", model="/nowhere/policy")
-
-    with pytest.raises(GenerationFailed, match="/nowhere/policy does not exist"):
-        generate_in_child(run_dir)

@@ -197,6 +197,24 @@ def test_a_program_ends_promptly_on_sigterm_whatever_it_waits_for(tmp_path):
     assert time.monotonic() - started < 5
 
 
+def test_a_program_of_a_worker_ends_without_being_taken_apart_but_runs_its_exit_handlers(tmp_path, monkeypatch):
+    monkeypatch.setenv(files.STARTED_FOR, str(tmp_path))
+    body = (
+        "import atexit, threading, time\n"
+        "    class Kept:\n"
+        "        def __del__(self): print('taken apart', flush=True)\n"
+        "    global kept; kept = Kept()\n"
+        "    threading.Timer(0.05, print, ['the thread']).start()\n"
+        "    atexit.register(print, 'the handler')\n"
+        "    return {'a': 1}"
+    )
+    program = run_program(tmp_path, body, stdout=subprocess.PIPE)
+    said = program.communicate(timeout=30)[0]
+    assert program.returncode == 0
+    assert said.split(b"\n")[:-1] == [b"the thread", b"the handler"]
+    assert files.read_result(tmp_path) == {"a": 1}
+
+
 def test_a_program_whose_worker_ended_while_it_was_loading_ends_too(tmp_path, monkeypatch):
     monkeypatch.setenv(files.STARTED_FOR, str(tmp_path))
     worker = subprocess.Popen(["sleep", "60"])

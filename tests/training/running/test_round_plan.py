@@ -1,10 +1,12 @@
 """Which stages run, what each reads, how each is started."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from accelerate.commands.launch import launch_command_parser
+from accelerate.utils.launch import prepare_simple_launcher_cmd_env
 
 from training.models import StageKind
 from training.running import round_plan
@@ -153,30 +155,46 @@ def test_a_stage_is_told_its_section_and_the_check_the_whole_recipe(settings):
 
 @pytest.mark.parametrize("kind", sorted(round_plan.LAUNCHED_BY_ACCELERATE))
 def test_a_stage_that_trains_is_launched_by_accelerate(kind):
-    training = round_plan.program_of(kind, DIRECTORY, has_gpu=False)
+    training = round_plan.program_of(kind, DIRECTORY, has_gpu=True)
     assert training[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
-    assert "--cpu" not in training  # it would bind every thread to one core
     assert training[-4:] == ["-m", f"training.pipeline.{kind}", "--run-dir", "/rounds/1"]
+    assert round_plan.environment_of(kind, has_gpu=True) == {}
 
 
 @pytest.mark.parametrize("kind", sorted(set(StageKind) - round_plan.LAUNCHED_BY_ACCELERATE))
-def test_a_stage_that_trains_nothing_is_started_as_it_is(kind):
-    program = round_plan.program_of(kind, DIRECTORY, has_gpu=False)
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_a_stage_that_trains_nothing_is_started_as_it_is(kind, has_gpu):
+    program = round_plan.program_of(kind, DIRECTORY, has_gpu=has_gpu)
     assert program == [sys.executable, "-m", f"training.pipeline.{kind}", "--run-dir", "/rounds/1"]
+    assert round_plan.environment_of(kind, has_gpu=has_gpu) == {}
 
 
-def test_a_machine_with_a_gpu_does_not_train_on_its_cpu():
-    assert "--num_cpu_threads_per_process" not in round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=True)
+def test_on_a_cpu_training_needs_no_launcher_and_is_told_what_one_would_tell_it(monkeypatch):
+    program = round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=False)
+    assert program == [sys.executable, "-m", "training.pipeline.dpo", "--run-dir", "/rounds/1"]
+
+    read = launch_command_parser().parse_args(
+        ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_processes", "1", "--num_machines", "1",
+         "--num_cpu_threads_per_process", str(len(os.sched_getaffinity(0))), *program[1:]]
+    )  # fmt: skip
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    read.use_cpu = False  # as launch_command has it once it has looked at the configuration
+    command, environment = prepare_simple_launcher_cmd_env(read)
+    told = round_plan.environment_of(StageKind.DPO, has_gpu=False)
+    assert command == program
+    assert told == {name: environment[name] for name in told}
+    assert told["ACCELERATE_MIXED_PRECISION"] == "no"
+    assert "KMP_AFFINITY" not in told  # accelerate's --cpu binds every thread to one core with it
 
 
-def launch_of(settings, monkeypatch, processes, *, visible=None, has_gpu=True):
+def launch_of(settings, monkeypatch, processes, *, visible=None):
     """accelerate's own reading of the command line of a stage that trains."""
     settings.TRAINING_PROCESSES = processes
     if visible is None:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    program = round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=has_gpu)
+    program = round_plan.program_of(StageKind.DPO, DIRECTORY, has_gpu=True)
     read, ours = launch_command_parser().parse_known_args(program[3:])
     assert (read.module, read.training_script, [*read.training_script_args, *ours]) == (
         True, "training.pipeline.dpo", ["--run-dir", "/rounds/1"],
@@ -199,11 +217,6 @@ def test_as_many_processes_as_the_installation_says_train_on_a_gpu_each(settings
 @pytest.mark.parametrize(("processes", "named"), [(1, "5"), (2, "5,GPU-7f")])
 def test_a_worker_that_was_given_some_gpus_keeps_to_them(settings, monkeypatch, processes, named):
     assert launch_of(settings, monkeypatch, processes, visible="5,GPU-7f,6").gpu_ids == named
-
-
-def test_a_cpu_trains_in_one_process(settings, monkeypatch):
-    read = launch_of(settings, monkeypatch, 4, has_gpu=False)
-    assert (read.num_processes, read.multi_gpu, read.gpu_ids) == (1, False, None)
 
 
 @pytest.mark.parametrize("chosen", [True, False])

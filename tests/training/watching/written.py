@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from sampling.engine import run_dir as files
+from sampling.engine import timings
 from sampling.long_tasks import TaskState
 from training.models import Stage, StageKind, StageState
 
@@ -130,7 +131,7 @@ def curves(steps: int = STEPS, *, falls: float = 0.2) -> list[dict]:
         rows.append(
             row
             | {
-                "entropy": 2.1, "mean_token_accuracy": 0.5, "logits/chosen": -1.0, "logits/rejected": -1.1,
+                "entropy": 2.1, "mean_token_accuracy": 0.5, "pairs": 8.0, "padding": 0.0,
                 "rewards/chosen": 0.1 * change, "rewards/rejected": 0.1 * 2 * change, "rewards/margins": -0.1 * change,
                 "rewards/accuracies": 0.5 + 0.3 * share, "logps/chosen": -60 + change,
                 "logps/rejected": -62 + 2 * change, "chosen_tokens": 50.0, "rejected_tokens": 48.0,
@@ -153,7 +154,8 @@ def curves_of_reward_model(steps: int = STEPS) -> list[dict]:
         row
         | {
             "min_reward": -2.0, "mean_reward": 0.1, "max_reward": 2.2, "margin": row["step"] / steps,
-            "accuracy": 0.5 + 0.3 * row["step"] / steps, "chosen_tokens": 90.0, "rejected_tokens": 88.0,
+            "accuracy": 0.5 + 0.3 * row["step"] / steps, "chosen_tokens": 90.0, "rejected_tokens": 88.0, "pairs": 8.0,
+            "padding": 0.0,
         }
         for row in _trained(steps, probed=False)
     ]  # fmt: skip
@@ -296,13 +298,25 @@ def finish_stage(stage: Stage, *, falls: float = 0.2, new: str = "Boiled fruit."
         lines(folder / "candidates.jsonl", candidate_rows())
         lines(folder / "kept.jsonl", kept_rows())
     now = timezone.now()
+    times(stage, now.timestamp() - 240, 240)
     stage.move_to(StageState.RUNNING, started_at=now - timedelta(minutes=4))
     stage.move_to(StageState.FINISHED, finished_at=now, result=result_of(stage.kind))
+
+
+def times(stage: Stage, began: float, seconds: float, *, has_ended: bool = True) -> None:
+    """So many seconds of a stage, of which a tenth is spent on starting, a tenth on loading, and the rest on work."""
+    events = [
+        {"at": began, "phase": "starting Python", "attempt": 1},
+        {"at": began + 0.1 * seconds, "phase": "loading"},
+        {"at": began + 0.2 * seconds, "phase": "training"},
+    ]
+    lines(stage.run_dir / timings.TIMINGS, events + [{"at": began + seconds, "phase": None}] * has_ended)
 
 
 def run_stages(round, *, until: str = "", falls: float = 0.2, new: str = "Boiled fruit.") -> None:
     """Finish the stages in order; the one named ``until`` is left running, in the middle."""
     round.take()
+    timings.begin_attempt(round.run_dir, "stages")
     for stage in round.stages.order_by("position"):
         stage.round = round
         if stage.kind != until:
@@ -313,6 +327,7 @@ def run_stages(round, *, until: str = "", falls: float = 0.2, new: str = "Boiled
         if stage.kind in ("demonstrations", "sft", "dpo"):
             lines(stage.run_dir / "probes.jsonl", probe_rows(0, 12, 24))
         (stage.run_dir / files.LOG).write_text("it trains\n")
+        times(stage, timezone.now().timestamp() - 120, 120, has_ended=False)
         told = {"done": 30, "total": 60, "unit": "steps", "phase": "training"}
         (stage.run_dir / files.PROGRESS).write_text(json.dumps(told))
         return

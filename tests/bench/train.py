@@ -1,0 +1,359 @@
+"""Our training on whole rankings beside TRL's own trainers, in one run: `make bench-train`.
+
+    make bench-train                                  # about a quarter of an hour on two quiet cores
+    make bench-train QUICK=1                          # about three minutes: short texts, fewer cases
+    make bench-train KINDS=dpo KS="4 9" SHAPES=balanced STEPS=5
+    make bench-train MODEL_SIZE=1b LENGTH=2048        # on a GPU: a random Llama of a billion weights
+    make bench-train TRY='{"torch_compile": true, "pairs": 2}'   # TRL's best with these arguments, as one more
+
+Three contenders (`tests.bench.train_contenders`) train DPO and the reward model on the same pairs in the same steps.
+Each has a process of its own for each case and they take turns, step by step, so that whatever else the machine does
+falls on all of them; the first step, in which the optimiser makes its state, is not counted. Prints, as medians with
+the least and the most: seconds a step, pairs and tokens per second, padding, the most memory, and ours against the two
+others: by steps alone, and with what the reference's log-probabilities took beforehand, once an epoch of as many steps.
+What TRL as configured computes of its reference is part of its steps.
+
+Tokens are each contender's own, without padding: ours computes fewer. In the same run a small case in 32 bits compares
+the loss and every gradient of a step. Writes var/bench/train.json.
+"""
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sampling.engine import demo_model, openmp
+from sampling.engine.run_dir import write_json
+from tests.bench import train_cases
+from tests.bench.reward_model import processor
+from tests.bench.train_cases import Case
+
+ROOT = Path(__file__).resolve().parents[2]
+VAR = Path(os.environ.get("WHETSTONE_VAR", ROOT / "var"))
+CONTENDERS = TRL, BEST_TRL, OURS = ("TRL", "TRL, best", "ours")
+KINDS = ("dpo", "reward_model")
+TARGETS = {2: 1.0, 4: 4.0, 9: 8.0}  # ours over TRL as configured, in DPO, by K
+WARM_UP = 1
+QUICK = {"length": 96, "shapes": ["balanced"], "steps": 3}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a contender took for one optimiser step."""
+
+    seconds: float
+    tokens: int  # without padding
+    positions: int  # with it
+    flops: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class Turns:
+    """A contender's steps of a case, without the warm-up."""
+
+    steps: list[Step]
+    reference_seconds: float  # of one step's pairs, beforehand; nought where it is part of the step
+    peak_bytes: int
+    imported_bytes: int  # of these, what was there before there was a model
+    settings: dict[str, Any]
+
+    @property
+    def seconds(self) -> list[float]:
+        return [step.seconds for step in self.steps]
+
+    @property
+    def padding(self) -> float:
+        return 1 - sum(step.tokens for step in self.steps) / sum(step.positions for step in self.steps)
+
+    def per_second(self, what: str) -> float:
+        """The median of tokens or FLOPs per second."""
+        return statistics.median(getattr(step, what) / step.seconds for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case of DPO or of the reward model, and what each contender took."""
+
+    kind: str
+    case: Case
+    turns: dict[str, Turns]
+
+    def ratios(self, other: str, *, with_reference: bool = False) -> list[float]:
+        """How many times as long the other one took for the same pairs, step by step."""
+        ours, theirs = self.turns[OURS], self.turns[other]
+        extra = (ours.reference_seconds, theirs.reference_seconds) if with_reference else (0.0, 0.0)
+        return [(b + extra[1]) / (a + extra[0]) for a, b in zip(ours.seconds, theirs.seconds, strict=True)]
+
+    def ratio(self, other: str, *, with_reference: bool = False) -> float:
+        return statistics.median(self.ratios(other, with_reference=with_reference))
+
+
+class Contender:
+    """A process with a trainer in it, made when this is; it takes a step when it is asked."""
+
+    def __init__(self, told: Any) -> None:
+        from tests.bench.train_contenders import work
+
+        self.told = told
+        self.pipe, theirs = multiprocessing.get_context("forkserver").Pipe()
+        self.process = multiprocessing.get_context("forkserver").Process(target=work, args=(theirs, told), daemon=True)
+        self.process.start()
+        theirs.close()  # so that its end is seen here
+        self.ready = self._answer()
+
+    def step(self) -> Step:
+        self.pipe.send("go")
+        return Step(**self._answer())
+
+    def end(self) -> dict[str, Any]:
+        """What it held at most; then it is gone."""
+        ended = self._answer()
+        self.process.join()
+        return ended
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            answer = self.pipe.recv()
+        except EOFError:
+            self.process.join()
+            answer = {"failed": f"It ended with exit code {self.process.exitcode}."}
+        if "failed" in answer:
+            log = (self.told.folder / f"{self.told.contender}.log").read_text(errors="replace")
+            sys.exit(f"{log[-3000:]}\nThe contender {self.told.contender} failed.\n{answer['failed']}")
+        return answer
+
+
+def measured(kind: str, case: Case, options: argparse.Namespace, words: Sequence[int]) -> Row:
+    """Every contender on one case, step by step in turns; who begins changes with every step."""
+    steps = train_cases.drawn(case, tuple(words), steps=WARM_UP + options.steps, seed=options.seed)
+    with _contenders(kind, case, options, steps) as contenders:
+        taken: dict[str, list[Step]] = {name: [] for name in contenders}
+        for number in range(WARM_UP + options.steps):
+            names = list(contenders)
+            first = number % len(names)
+            for name in [*names[first:], *names[:first]]:
+                taken[name].append(contenders[name].step())
+        return Row(kind, case, {name: _turns(each, taken[name]) for name, each in contenders.items()})
+
+
+def _turns(contender: Contender, taken: Sequence[Step]) -> Turns:
+    ready = contender.ready
+    return Turns(
+        steps=list(taken[WARM_UP:]),
+        reference_seconds=ready["reference_seconds"] / len(taken),
+        settings=ready["settings"],
+        **contender.end(),
+    )
+
+
+def parity(kind: str, options: argparse.Namespace, words: Sequence[int]) -> Any:
+    """The loss and the gradients of a step, ours beside TRL's."""
+    from tests.bench.train_parity import compare
+
+    case = train_cases.parity_case()
+    steps = train_cases.drawn(case, tuple(words), steps=1, seed=options.seed)
+    plain = argparse.Namespace(**vars(options) | {"tried": []})
+    with _contenders(kind, case, plain, steps, only=(BEST_TRL, OURS), with_gradients=True) as contenders:
+        losses = {}
+        for name, each in contenders.items():
+            losses[name] = each.step().loss
+            each.end()
+        files = {name: each.told.gradients for name, each in contenders.items()}
+        return compare(files[OURS], files[BEST_TRL], loss=losses[OURS], trl_loss=losses[BEST_TRL])
+
+
+@contextlib.contextmanager
+def _contenders(
+    kind: str,
+    case: Case,
+    options: argparse.Namespace,
+    steps: train_cases.Steps,
+    *,
+    only: Sequence[str] = CONTENDERS,
+    with_gradients: bool = False,
+) -> Iterator[dict[str, Contender]]:
+    """Their processes, one started after another; none is left afterwards."""
+    from tests.bench.train_contenders import Told
+
+    found: dict[str, Contender] = {}
+    with tempfile.TemporaryDirectory(prefix="whetstone-bench-") as folder:
+        place = Path(folder)
+        told = [Told(name, kind, case, options.model.resolve(), steps, place, options.seed) for name in only]
+        told += [
+            replace(told[0], contender=json.dumps(tried), tried=tried) for tried in options.tried
+        ]  # TRL's best, with more
+        try:
+            for each in told:
+                gradients = place / f"{each.contender}.safetensors" if with_gradients else None
+                found[each.contender] = Contender(replace(each, gradients=gradients))
+            yield found
+        finally:
+            for contender in found.values():
+                contender.process.kill()
+                contender.process.join()
+
+
+def show(row: Row, peak: float | None) -> str:
+    """A line for each contender; ours over it at the end."""
+    case = row.case
+    tokens = f"{case.prompt}+{case.completion}"
+    lines = [f"{row.kind}, {case.name}, K = {case.k}: {tokens} tokens in the mean, {case.pairs} pairs a step"]
+    for name, turns in row.turns.items():
+        seconds, median = turns.seconds, statistics.median(turns.seconds)
+        line = f"  {name:<12}{median:>8.2f} ({min(seconds):.2f}-{max(seconds):.2f})".ljust(38)
+        line += f"{turns.reference_seconds:>8.2f}{case.pairs / median:>9.2f}{turns.per_second('tokens'):>10.0f}"
+        line += f"{turns.padding:>9.1%}{turns.peak_bytes / 1e9:>8.2f}"
+        if peak:
+            line += f"{turns.per_second('flops') / peak:>7.1%}"
+        if name != OURS:
+            ratios = row.ratios(name)
+            line += f"{row.ratio(name):>8.2f}x ({min(ratios):.2f}-{max(ratios):.2f})"
+            if row.kind == "dpo":
+                line += f"{row.ratio(name, with_reference=True):>8.2f}x"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def heading(peak: float | None) -> str:
+    utilisation = f"{'MFU':>7}" if peak else ""
+    return (
+        f"{'':<14}{'seconds a step':<24}{'ref.':>8}{'pairs/s':>9}{'tokens/s':>10}{'padding':>9}{'GB':>8}{utilisation}"
+        f"   ours over it: steps, with ref."
+    )
+
+
+def reached(rows: Sequence[Row]) -> dict[str, bool | None]:
+    """What was to be reached in DPO, in every shape but the one without help; null where it was not measured."""
+    found: dict[str, bool | None] = {}
+    of_dpo = [row for row in rows if row.kind == "dpo"]
+    for k, target in TARGETS.items():
+        for name in (TRL, BEST_TRL):
+            ratios = [
+                row.ratio(name, with_reference=True)
+                for row in of_dpo
+                if row.case.k == k and (k == 2 or row.case.name != train_cases.NO_HELP[0])
+            ]
+            found[f"{target:g} x {name} at K = {k}"] = min(ratios) >= target if ratios else None
+    memory = [row.turns[OURS].peak_bytes <= min(row.turns[name].peak_bytes for name in (TRL, BEST_TRL)) for row in rows]
+    return found | {"no more memory": all(memory) if memory else None}
+
+
+def as_json(row: Row, peak: float | None) -> dict[str, Any]:
+    """All of a row."""
+    ratios = {
+        name: {
+            "steps": {"median": row.ratio(name), "each": row.ratios(name)},
+            "with_reference": {"median": row.ratio(name, with_reference=True)},
+        }
+        for name in row.turns
+        if name != OURS
+    }
+    return {"kind": row.kind, "case": asdict(row.case) | {"pairs": row.case.pairs}, "ours_over": ratios} | {
+        "contenders": {
+            name: asdict(turns)
+            | {
+                "seconds_median": statistics.median(turns.seconds),
+                "pairs_per_second": row.case.pairs / statistics.median(turns.seconds),
+                "tokens_per_second": turns.per_second("tokens"),
+                "padding": turns.padding,
+                "flops_utilisation": turns.per_second("flops") / peak if peak else None,
+            }
+            for name, turns in row.turns.items()
+        }
+    }
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--ks", nargs="+", type=int, default=[2, 4, 9], help="completions of a ranking")
+    parser.add_argument("--shapes", nargs="*", choices=list(train_cases.SHAPES), help="default: all")
+    parser.add_argument("--length", type=int, help="tokens of a prompt with its completion, in the mean; default 240")
+    parser.add_argument("--steps", type=int, help="that are measured, after one that is not; default 3")
+    parser.add_argument("--rankings", type=int, help="of a step; default: 8 of two, 2 of four, 1 of nine")
+    parser.add_argument("--quick", action="store_true", help="short texts, one shape")
+    parser.add_argument("--no-parity", action="store_true", help="do not compare gradients")
+    parser.add_argument(
+        "--try", dest="tried", nargs="*", type=json.loads, default=[],
+        help="JSON: more arguments for TRL's best configuration, and pairs at once, as one more contender each",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=17)
+    parser.add_argument("--model", type=Path, default=VAR / "models" / "smollm2-135m-instruct")
+    parser.add_argument("--model-size", choices=["demo", "1b"], default="demo", help="1b: random weights, for a GPU")
+    parser.add_argument("--out", type=Path, default=VAR / "bench" / "train.json")
+    options = parser.parse_args(argv)
+    usual = QUICK if options.quick else {"length": 240, "shapes": list(train_cases.SHAPES), "steps": 3}
+    for name, value in usual.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
+
+
+def cases(options: argparse.Namespace) -> list[Case]:
+    found = train_cases.cases(options.ks, length=options.length, shapes=options.shapes, without_help=2 in options.ks)
+    return [replace(each, rankings=options.rankings) for each in found] if options.rankings else found
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Have the model there, and a server that forks processes in which all is imported already."""
+    os.environ |= openmp.variables(os.environ) | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["tests.bench.train_contenders"])
+    if options.model_size == "1b":
+        from tests.bench.train_models import billion
+
+        options.model = billion(VAR / "models" / "random-llama-1b", tokenizer_of=options.model)
+    elif not (options.model / "config.json").is_file():
+        demo_model.unpack(options.model)
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = arguments(argv)
+    if options.model_size == "1b":
+        demo_model.unpack(options.model)  # for its tokens
+    prepare(options)
+    from tests.bench import train_flops
+
+    peak, words = train_flops.peak(), train_cases.words_of(options.model)
+    print(f"{options.model.name}, {processor()}.\n\n{heading(peak)}")
+    rows, same = [], {}
+    for kind in options.kinds:
+        for case in cases(options):
+            rows.append(measured(kind, case, options, words))
+            print(show(rows[-1], peak), flush=True)
+        if not options.no_parity:
+            same[kind] = parity(kind, options, words)
+    print()
+    for kind, each in same.items():
+        print(
+            f"{kind} in 32 bits: the loss is {each.loss_difference:.1e} from TRL's, and no gradient more than "
+            f"{each.gradient_difference:.1e} ({each.worst})."
+        )
+    targets = reached(rows)
+    for target, is_reached in targets.items():
+        print(f"{target}: {'not measured' if is_reached is None else 'yes' if is_reached else 'no (!)'}")
+    told = {name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(
+        options.out,
+        {
+            "processor": processor(),
+            "options": told,
+            "rows": [as_json(row, peak) for row in rows],
+            "parity": {kind: asdict(each) | {"holds": each.holds} for kind, each in same.items()},
+            "targets": targets,
+        },
+    )
+    print(f"\nWritten to {options.out}")
+
+
+if __name__ == "__main__":
+    main()
