@@ -8,7 +8,7 @@ VENV := .venv/bin/python
 export PORT
 
 # A PORT, KEEP or JOBS in front of `make` works as well as behind it.
-.PHONY: help demo run test test-fast bench-queue bench-queue-faults bench-reward-model bench-curation bench-export bench-sample bench-round lint format lock clean packages packages-dev
+.PHONY: help demo run test test-fast bench-queue bench-queue-faults bench-reward-model bench-curation bench-export bench-sample bench-round bench-train lint format lock clean packages packages-dev
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-export   a million judged pairs as every layout: rows a second, memory (SIZE, LAYOUTS, TYPES)"
 	@echo "make bench-sample   our sampling beside raw vLLM's: tokens a second, start, memory (PROMPTS, REPEATS)"
 	@echo "make bench-round   a whole round of the demo: where its wall time goes, beside the pure work (PROMPTS, RECIPE)"
+	@echo "make bench-train   our training on whole rankings beside TRL's, and whether it computes the same (QUICK, KINDS, KS, SHAPES, LENGTH, STEPS, MODEL_SIZE, TRY)"
 	@echo "make lint        style, layers, templates, missing migrations"
 	@echo "make format      apply the style"
 	@echo "make lock        write requirements/cpu.lock and dev.lock from this environment"
@@ -79,6 +80,13 @@ bench-sample: packages-dev
 # writes var/bench/round.json.
 bench-round: packages-dev
 	$(VENV) -m tests.bench.round $(if $(PROMPTS),--prompts $(PROMPTS)) $(if $(RECIPE),--recipe $(RECIPE))
+
+# On a quiet machine, about a quarter of an hour; QUICK=1 three minutes; MODEL_SIZE=1b LENGTH=2048 on a GPU. Writes
+# var/bench/train.json.
+bench-train: packages-dev
+	$(VENV) -m tests.bench.train $(if $(QUICK),--quick) $(if $(KINDS),--kinds $(KINDS)) $(if $(KS),--ks $(KS)) \
+		$(if $(SHAPES),--shapes $(SHAPES)) $(if $(LENGTH),--length $(LENGTH)) $(if $(STEPS),--steps $(STEPS)) \
+		$(if $(RANKINGS),--rankings $(RANKINGS)) $(if $(MODEL_SIZE),--model-size $(MODEL_SIZE)) $(if $(TRY),--try '$(TRY)')
 
 lint: packages-dev
 	$(VENV) -m ruff check .

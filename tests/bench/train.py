@@ -10,8 +10,9 @@ Three contenders (`tests.bench.train_contenders`) train DPO and the reward model
 Each has a process of its own for each case and they take turns, step by step, so that whatever else the machine does
 falls on all of them; the first step, in which the optimiser makes its state, is not counted. Prints, as medians with
 the least and the most: seconds a step, pairs and tokens per second, padding, the most memory, and ours against the two
-others: by steps alone, and with what the reference's log-probabilities took beforehand, once an epoch of as many steps.
-What TRL as configured computes of its reference is part of its steps.
+others: by steps alone, on the clock and by the time that they had the cores, which says more where the machine is busy;
+and with what the reference's log-probabilities took beforehand, once in an epoch. What TRL as configured computes of
+its reference is part of its steps.
 
 Tokens are each contender's own, without padding: ours computes fewer. In the same run a small case in 32 bits compares
 the loss and every gradient of a step. Writes var/bench/train.json.
@@ -50,6 +51,7 @@ class Step:
     """What a contender took for one optimiser step."""
 
     seconds: float
+    cpu_seconds: float  # of all cores: what the machine's other work disturbs less
     tokens: int  # without padding
     positions: int  # with it
     flops: float
@@ -92,6 +94,11 @@ class Row:
         ours, theirs = self.turns[OURS], self.turns[other]
         extra = (ours.reference_seconds, theirs.reference_seconds) if with_reference else (0.0, 0.0)
         return [(b + extra[1]) / (a + extra[0]) for a, b in zip(ours.seconds, theirs.seconds, strict=True)]
+
+    def cpu_ratio(self, other: str) -> float:
+        """The median of how many times as long the other one had the cores."""
+        pairs = zip(self.turns[OURS].steps, self.turns[other].steps, strict=True)
+        return statistics.median(theirs.cpu_seconds / ours.cpu_seconds for ours, theirs in pairs)
 
     def ratio(self, other: str, *, with_reference: bool = False) -> float:
         return statistics.median(self.ratios(other, with_reference=with_reference))
@@ -156,19 +163,23 @@ def _turns(contender: Contender, taken: Sequence[Step]) -> Turns:
 
 
 def parity(kind: str, options: argparse.Namespace, words: Sequence[int]) -> Any:
-    """The loss and the gradients of a step, ours beside TRL's."""
-    from tests.bench.train_parity import compare
+    """The loss and the gradients of a step, ours beside TRL's, and TRL's beside its own with other settings."""
+    from tests.bench.train_parity import Parity, compare
 
     case = train_cases.parity_case()
     steps = train_cases.drawn(case, tuple(words), steps=1, seed=options.seed)
     plain = argparse.Namespace(**vars(options) | {"tried": []})
-    with _contenders(kind, case, plain, steps, only=(BEST_TRL, OURS), with_gradients=True) as contenders:
+    with _contenders(kind, case, plain, steps, with_gradients=True) as contenders:
         losses = {}
         for name, each in contenders.items():
             losses[name] = each.step().loss
             each.end()
         files = {name: each.told.gradients for name, each in contenders.items()}
-        return compare(files[OURS], files[BEST_TRL], loss=losses[OURS], trl_loss=losses[BEST_TRL])
+        ours, itself = (
+            compare(files[name], files[BEST_TRL], loss=losses[name], other_loss=losses[BEST_TRL])
+            for name in (OURS, TRL)
+        )
+        return Parity(ours, itself, losses[BEST_TRL])
 
 
 @contextlib.contextmanager
@@ -178,7 +189,6 @@ def _contenders(
     options: argparse.Namespace,
     steps: train_cases.Steps,
     *,
-    only: Sequence[str] = CONTENDERS,
     with_gradients: bool = False,
 ) -> Iterator[dict[str, Contender]]:
     """Their processes, one started after another; none is left afterwards."""
@@ -187,7 +197,7 @@ def _contenders(
     found: dict[str, Contender] = {}
     with tempfile.TemporaryDirectory(prefix="whetstone-bench-") as folder:
         place = Path(folder)
-        told = [Told(name, kind, case, options.model.resolve(), steps, place, options.seed) for name in only]
+        told = [Told(name, kind, case, options.model.resolve(), steps, place, options.seed) for name in CONTENDERS]
         told += [
             replace(told[0], contender=json.dumps(tried), tried=tried) for tried in options.tried
         ]  # TRL's best, with more
@@ -216,7 +226,8 @@ def show(row: Row, peak: float | None) -> str:
             line += f"{turns.per_second('flops') / peak:>7.1%}"
         if name != OURS:
             ratios = row.ratios(name)
-            line += f"{row.ratio(name):>8.2f}x ({min(ratios):.2f}-{max(ratios):.2f})"
+            line += f"{row.ratio(name):>8.2f}x ({min(ratios):.2f}-{max(ratios):.2f})".ljust(25)
+            line += "" if peak else f"{row.cpu_ratio(name):>7.2f}x"
             if row.kind == "dpo":
                 line += f"{row.ratio(name, with_reference=True):>8.2f}x"
         lines.append(line)
@@ -227,7 +238,7 @@ def heading(peak: float | None) -> str:
     utilisation = f"{'MFU':>7}" if peak else ""
     return (
         f"{'':<14}{'seconds a step':<24}{'ref.':>8}{'pairs/s':>9}{'tokens/s':>10}{'padding':>9}{'GB':>8}{utilisation}"
-        f"   ours over it: steps, with ref."
+        f"   ours over it: steps  {'' if peak else 'by CPU time'}  with ref."
     )
 
 
@@ -252,6 +263,7 @@ def as_json(row: Row, peak: float | None) -> dict[str, Any]:
     ratios = {
         name: {
             "steps": {"median": row.ratio(name), "each": row.ratios(name)},
+            "cpu_time": {"median": row.cpu_ratio(name)},
             "with_reference": {"median": row.ratio(name, with_reference=True)},
         }
         for name in row.turns
@@ -270,6 +282,11 @@ def as_json(row: Row, peak: float | None) -> dict[str, Any]:
             for name, turns in row.turns.items()
         }
     }
+
+
+def _words(apart: Any) -> str:
+    of_one = f"one tensor {apart.worst_gradient:.1e} ({apart.worst})"
+    return f"loss {apart.loss:.1e}, all gradients {apart.gradients:.1e}, {of_one}"
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -334,9 +351,9 @@ def main(argv: list[str] | None = None) -> None:
     print()
     for kind, each in same.items():
         print(
-            f"{kind} in 32 bits: the loss is {each.loss_difference:.1e} from TRL's, and no gradient more than "
-            f"{each.gradient_difference:.1e} ({each.worst})."
+            f"{kind} in 32 bits, ours beside TRL's: {_words(each.ours)}; TRL's beside itself: {_words(each.trl_itself)}"
         )
+        print(f"{kind} the same: {'yes' if each.holds else 'no (!)'}")
     targets = reached(rows)
     for target, is_reached in targets.items():
         print(f"{target}: {'not measured' if is_reached is None else 'yes' if is_reached else 'no (!)'}")

@@ -121,7 +121,8 @@ class _AsGiven(DPOTrainer):
 
 
 def _trl_dpo(told: Told, watch: _Reference) -> Trainer:
-    told_of_best = {} if told.contender == TRL else BEST_OF_DPO
+    # Where gradients are compared, all are given the same reference.
+    told_of_best = BEST_OF_DPO if told.gradients or told.contender != TRL else {}
     config = DPOConfig(**_trl_arguments(told, told_of_best))
     rows = [
         {"prompt_ids": list(each.prompt), "chosen_ids": list(each.chosen), "rejected_ids": list(each.rejected)}
@@ -168,7 +169,7 @@ def _trl_arguments(told: Told, best: dict[str, Any]) -> dict[str, Any]:
     tried = dict(told.tried)
     most = tried.pop("pairs", AS_CONFIGURED if told.contender == TRL else BEST_PAIRS[device])
     together = told.case.pairs if told.gradients else largest_divisor(told.case.pairs, at_most=most)
-    own = {} if told.contender == TRL else BEST | best
+    own = best if told.contender == TRL else BEST | best
     return {
         "output_dir": str(told.folder / told.contender),
         "seed": told.seed,
@@ -249,7 +250,7 @@ class _Turns(TrainerCallback):
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.pipe.recv()
         self.seen = {"tokens": 0, "positions": 0, "flops": 0.0}
-        self.began = _now()
+        self.began, self.cpu_began = _now(), time.process_time()
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         if self.told.gradients and state.global_step == state.max_steps - 1:
@@ -258,6 +259,7 @@ class _Turns(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.seen["seconds"] = _now() - self.began
+        self.seen["cpu_seconds"] = time.process_time() - self.cpu_began
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if "loss" in (logs or {}):  # the last one is a summary

@@ -123,10 +123,11 @@ def _seconds(section: Section, recipe: Recipe, counts: Counts) -> float:
             sampled = _sampling(counts, tokens=candidates * _written(counts, section.max_tokens))
             return sampled + _passes(counts, rows=candidates, work=FORWARD)
         case Demonstrations():
-            share = counts.demonstration_tokens / counts.row_tokens if counts.row_tokens else 1.0
-            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * share * _training(section, counts, tokens=rows * counts.row_tokens)
+            trained = _training(section, counts, tokens=rows * counts.demonstration_tokens)
+            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * trained
         case Sft():
-            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * _training(section, counts, tokens=rows * counts.row_tokens)
+            trained = _training(section, counts, tokens=rows * counts.row_tokens)
+            return TRAINER_START_SECONDS + LANGUAGE_MODEL_HEAD * trained
         case Dpo():
             tokens = _of_rankings(counts, rows, counts.prompts_train)
             reference = _arithmetic(counts, tokens=tokens, work=FORWARD)

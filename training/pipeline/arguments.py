@@ -25,6 +25,7 @@ __all__ = [
     "adapter",
     "can_bf16",
     "computes_in_bf16",
+    "enough_together",
     "loading",
     "order_of",
     "processes",
@@ -107,14 +108,15 @@ def schedule_here(recipe: Training, *, rows: int, stage: "Stage", rankings: int 
 
 
 def tokens_together(recipe: Training, schedule: Schedule) -> int:
-    """Tokens of pairs that go through the model at once: as many as a micro batch of the longest pairs has.
+    """Tokens of pairs that go through the model at once: as many as a micro batch of the longest pairs has."""
+    return 2 * schedule.micro_batch * recipe.max_length
 
-    On a CPU fewer, where fewer do: more of them together are no faster there, and take their memory.
-    """
+
+def enough_together(tokens: int) -> int:
+    """How many of ``tokens`` are worth putting together: on a CPU fewer, where more are no faster and take memory."""
     import torch
 
-    most = 2 * schedule.micro_batch * recipe.max_length
-    return most if torch.cuda.is_available() else min(most, max(ENOUGH_ON_A_CPU, 2 * recipe.max_length))
+    return tokens if torch.cuda.is_available() else min(tokens, ENOUGH_ON_A_CPU)
 
 
 def order_of(recipe: Training, lengths: Sequence[int], *, stage: "Stage") -> list[int]:

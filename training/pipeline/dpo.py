@@ -29,7 +29,7 @@ from transformers import TrainerCallback
 from trl import DPOConfig
 from trl.models import prepare_deepspeed
 
-from sampling.engine.run_dir import main
+from sampling.engine.run_dir import RunDirError, main
 from training.pipeline.arguments import adapter, computes_in_bf16, training_arguments, working_dtype
 from training.pipeline.grouped.losses import DpoTerms
 from training.pipeline.grouped.plan import Part
@@ -80,6 +80,11 @@ def run(run_dir: Path) -> Result:
         dropped=train.dropped,
         path=stage.inputs["pairs_train"],
     )
+    if all(pair.tie for pair in train.pairs) and not recipe.nll_weight:
+        raise RunDirError(
+            f"{stage.inputs['pairs_train']} has nothing but ties: both orders of each pull alike, and nothing would be "
+            "learned. Collect judgments that prefer a completion, or choose another snapshot."
+        )
     reference = open_reference(stage, recipe)
     trained = stage.train(
         lambda: make_trainer(stage, recipe, tokenizer, tokenised.tokens, reference),

@@ -5,6 +5,7 @@ No tokenizer and no model here: the length of a conversation is asked of a funct
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -112,7 +113,7 @@ def answered(prompt: Messages, completion: str) -> Messages:
 
 
 def read_pairs(path: Path | str) -> list[Pair]:
-    """Read the preference export; raises `RunDirError` naming the line that is not a pair."""
+    """Read the preference export; raises `RunDirError` naming a line that is no pair, or whose margin is no number."""
     return [_pair(row, path, number) for number, row in read_rows(path)]
 
 
@@ -198,7 +199,7 @@ def _pair(row: dict[str, Any], path: Path | str, line: int) -> Pair:
             chosen=_only_message(row["chosen"]),
             rejected=_only_message(row["rejected"]),
             strength=row.get("strength", STRENGTHS[0]),
-            margin=float(row.get("margin", 0.0)),
+            margin=_finite(row.get("margin", 0.0)),
             agreement=int(row.get("votes", 0)) - int(row.get("votes_against", 0)),
             chosen_cut_off=row.get("chosen_finish_reason") == "length",
             rejected_cut_off=row.get("rejected_finish_reason") == "length",
@@ -217,6 +218,13 @@ def _only_message(messages: Messages) -> str:
     if len(messages) != 1:
         raise ValueError(f"{len(messages)} messages where the completion must be one")
     return messages[0]["content"]
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a margin of {number}")
+    return number
 
 
 def _unusable(pair: Pair) -> str | None:

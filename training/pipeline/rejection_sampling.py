@@ -10,6 +10,7 @@ what it scored in the cache; the next one goes on from there. Left out: choosing
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 
@@ -118,7 +119,9 @@ class Studio:
         chosen = chosen_prompts(prompts, count=self.recipe.sweep_prompts, seed=self.stage.seed)
         # All of them before any is scored: the engine and the reward model would share a device.
         written = {each: self._sample(chosen, each, folder=f"sweep-{each:g}") for each in temperatures}
-        scored = {each: self._score(chosen, completions) for each, completions in written.items()}
+        # And all in one go: a prompt's candidates are read together, whatever temperature they were written at.
+        candidates = iter(self._score(chosen, [each for completions in written.values() for each in completions]))
+        scored = {each: list(islice(candidates, len(completions))) for each, completions in written.items()}
         self.scorer.release()
         tried = compare(scored, finished_only=self.recipe.finished_only)
         best = best_temperature(tried)

@@ -4,8 +4,8 @@
 
 Bradley-Terry, -log sigmoid(r_chosen - r_rejected - margin), by TRL's RewardTrainer on whole rankings
 (`training.pipeline.grouped`): the policy with its head replaced by one number. The accuracy is that of the saved
-checkpoint on pairs whose prompts it never saw, beside that of the reward models of earlier rounds on the same pairs: the
-best of them all scores the candidates.
+checkpoint on pairs whose prompts it never saw, beside that of the reward models of earlier rounds on the same pairs:
+the best of them all scores the candidates.
 """
 
 import time

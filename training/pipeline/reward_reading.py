@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby, takewhile
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
 
 from sampling.engine.run_dir import RunDirError
 from training.pipeline.arguments import ENOUGH_ON_A_CPU
@@ -82,9 +83,8 @@ class SharedPrompts:
 class RowEach:
     """Padded rows through the model's own forward: right for any architecture."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self.tokenizer = tokenizer
 
     def ordered(self, texts: Sequence[Text]) -> list[Text]:
         """Batches are of like length, to pad little."""
@@ -97,39 +97,36 @@ class RowEach:
     @torch.inference_mode()
     def scores(self, batch: Sequence[Text]) -> list[float]:
         """One of each text, in their order."""
-        rows = {"input_ids": [list(text.ids) for text in batch]}
-        padded = self.tokenizer.pad(rows, padding_side="right", return_tensors="pt")
-        logits = self.model(**padded.to(self.model.device), use_cache=False).logits  # (batch, 1)
+        # The model's own padding: by another it would not see where a row ends.
+        ids = pad_sequence([torch.tensor(text.ids) for text in batch], True, pad_token_of(self.model))
+        lengths = torch.tensor([len(text.ids) for text in batch])
+        mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+        device = self.model.device
+        logits = self.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False).logits  # (B, 1)
         return logits.squeeze(-1).float().tolist()
 
 
 Reader = SharedPrompts | RowEach
 
 
-def reader_for(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    texts: Sequence[Text],
-    *,
-    say: Callable[[str], object] = print,
-) -> Reader:
+def reader_for(model: PreTrainedModel, texts: Sequence[Text], *, say: Callable[[str], object] = print) -> Reader:
     """What reads these texts, and shorter ones: prompts shared if the model's own numbers come of it.
 
     It costs about six readings of the longest text; ``say`` is told why where prompts are not shared.
     """
     if not isinstance(getattr(model, "score", None), torch.nn.Module):
         say(
-            f"{type(model).__name__} reads each conversation in a row of its own: it has no score head on its last token."
+            f"{type(model).__name__} reads each conversation in a row of its own: no head named score tells its scores."
         )
-        return RowEach(model, tokenizer)
+        return RowEach(model)
     pad = pad_token_of(model)
     try:
         way = find_way(model, [_to_compare(texts, pad)], of="rewards", pad_token_id=pad, say=say)
     except RunDirError:  # it is told to trainers, which have no other way
         say("Each conversation is read in a row of its own, as the model does it.")
-        return RowEach(model, tokenizer)
+        return RowEach(model)
     if way.layout == "separate":
-        return RowEach(model, tokenizer)
+        return RowEach(model)
     return SharedPrompts(model, way, longest=max(len(text.ids) for text in texts))
 
 

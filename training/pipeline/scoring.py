@@ -125,7 +125,7 @@ class Scorer:
         known = self._reader
         longest = max(len(text.ids) for text in texts)
         if known is None or (isinstance(known, SharedPrompts) and longest > known.longest):
-            return reader_for(self._loaded(), self.tokenizer, texts)
+            return reader_for(self._loaded(), texts)
         return known
 
     def _loaded(self) -> PreTrainedModel:

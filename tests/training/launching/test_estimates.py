@@ -158,9 +158,10 @@ def test_a_judge_model_learns_from_the_held_out_pairs():
     section = JudgeModel(**{**dataclasses.asdict(DEMO.reward_model), "max_pairs_per_prompt": 2})
     assert rows_of(section, COUNTS) == 108  # 54 eval prompts of at most two pairs, of 200 pairs
     assert rows_of(section, changed(pairs=Pairs(700, 90))) == 90
-    # Trained on 2 x 108 rows of 110 tokens, then measured on 2 x 700: (216 * 6 + 1400 * 2) * 110 * 135e6 / 5.2e11.
+    # Two pairs of a prompt are of (1 + sqrt(17)) / 2 = 2.5616 completions, each read once, like the prompt: 54 * (45 +
+    # 2.5616 * 65) = 11,421 tokens are trained on; then 2 x 700 rows of 110 are measured.
     work = seconds_of(with_stage(judge_model=section), COUNTS)["judge_model"] - TRAINER_START_SECONDS
-    assert work == pytest.approx((216 * 6 + 1400 * 2) * 110 * 135e6 / 5.2e11)
+    assert work == pytest.approx((11_421 * 6 + 1400 * 110 * 2) * 135e6 / 5.2e11, rel=1e-4)
 
 
 def test_the_harness_costs_by_its_tasks_for_both_policies():

@@ -155,11 +155,11 @@ def trainer(tmp_path, policy):
 def test_the_loss_of_a_step_is_a_mean_over_its_pairs_however_many_and_in_however_many_parts(
     trainer, monkeypatch, rows, steps
 ):
-    # Of 11 pairs one step has 6 and one 5, each pair of them in a part of its own (one is about 75 tokens, and 128 may
+    # Of 11 pairs one step has 6 and one 5, each pair of them in a part of its own (one is about 60 tokens, and 64 may
     # be in memory): divided by 8, or by the parts of another step, a loss would be another one. Nothing moves, so that
     # each loss is the first, ln 2.
     monkeypatch.setattr(arguments, "ENOUGH_ON_A_CPU", 0)
-    made = trainer(rows, batch=8, max_length=64)
+    made = trainer(rows, batch=8, max_length=32)
     parts = [len(step.parts) for (step,) in made.planned.steps]
     assert (sum(parts), len(parts)) == (rows, steps)
     made.train()

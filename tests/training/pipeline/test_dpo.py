@@ -160,7 +160,7 @@ def test_the_longest_pair_that_is_kept_reaches_the_model_whole(tmp_path, policy,
     read = read_pairs(inputs["pairs_train"])
     exact = max(conversation_lengths(tokenizer, [side for each in read for side in each.conversations]))
     monkeypatch.setattr("training.pipeline.arguments.ENOUGH_ON_A_CPU", 0)
-    stage = Stage.start(stage_dir(tmp_path / "dpo", "dpo", inputs=inputs, max_length=exact))
+    stage = Stage.start(stage_dir(tmp_path / "dpo", "dpo", inputs=inputs, max_length=exact, micro_batch=1))
     recipe = Dpo.parse(stage.told, source="the test")
     chosen = select(read_pairs(inputs["pairs_train"]), recipe, lambda each: conversation_lengths(tokenizer, each))
     assert (len(chosen.pairs), chosen.left_out) == (6, [])

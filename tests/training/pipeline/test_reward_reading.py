@@ -59,7 +59,11 @@ def test_a_prompt_is_not_cut_where_it_fits_a_batch_of_its_own():
 
 
 def test_so_many_candidates_that_no_batch_holds_them_are_cut():
-    assert batches(texts(("a", 10, (3,) * 5), ("b", 10, (3,))), longest=13, micro_batch=2) == ["a0 a1", "a2 a3", "a4 b0"]
+    assert batches(texts(("a", 10, (3,) * 5), ("b", 10, (3,))), longest=13, micro_batch=2) == [
+        "a0 a1",
+        "a2 a3",
+        "a4 b0",
+    ]
 
 
 def test_no_more_tokens_are_read_together_than_as_many_of_the_longest_have():
@@ -123,20 +127,22 @@ def test_a_model_whose_window_is_shorter_than_a_conversation_reads_a_row_for_eac
     assert "A layer sees 64 tokens" in said
 
 
-def test_a_reward_model_without_a_head_on_its_last_token_is_asked_as_ever(tmp_path, in_32_bits, capsys):
+def test_a_reward_model_with_another_head_is_asked_as_ever(tmp_path, in_32_bits, capsys):
     torch.manual_seed(17)
     small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = BertConfig(vocab_size=len(tiny_tokenizer()), pad_token_id=tiny_tokenizer().pad_token_id, num_labels=1, **small)
+    config = BertConfig(
+        vocab_size=len(tiny_tokenizer()), pad_token_id=tiny_tokenizer().pad_token_id, num_labels=1, **small
+    )
     place = save(BertForSequenceClassification(config), tmp_path / "reward")
     assert Scorer(place).score(CANDIDATES) == pytest.approx(alone(place, CANDIDATES), abs=1e-5)
-    assert "BertForSequenceClassification has no score head on its last token" in capsys.readouterr().out
+    assert "BertForSequenceClassification reads each conversation in a row of its own" in capsys.readouterr().out
 
 
 def test_a_model_of_which_no_way_is_right_is_asked_as_ever(reward, in_32_bits, monkeypatch):
     monkeypatch.setattr("training.pipeline.grouped.sharing._difference", lambda *args: "far apart")
     said, scorer = [], Scorer(reward)
-    given = texts(("a", 10, (3, 4)))
-    reader = reader_for(scorer._loaded(), scorer.tokenizer, given, say=said.append)
+    given = [Text("a0", "a", (1, 2, 3)), Text("a1", "a", (1, 2, 4, 5))]
+    reader = reader_for(scorer._loaded(), given, say=said.append)
     assert type(reader) is RowEach
     assert said[-1] == "Each conversation is read in a row of its own, as the model does it."
 
@@ -157,6 +163,13 @@ def test_where_the_end_token_pads_a_completion_that_another_begins_with_is_read_
         rows = tokenizer.apply_chat_template(given, return_dict=False)
         assert one_by_one == pytest.approx([model(torch.tensor([ids])).logits.item() for ids in rows], abs=1e-5)
     assert Scorer(place).score(given) == pytest.approx(one_by_one, abs=1e-5)
+
+
+def test_rows_of_their_own_are_padded_by_what_the_model_takes_for_padding(reward, in_32_bits):
+    scorer = Scorer(reward)
+    scorer._loaded().config.pad_token_id = tiny_tokenizer().convert_tokens_to_ids("<|im_start|>")
+    scorer._reader = RowEach(scorer._loaded())
+    assert scorer.score(CANDIDATES) == pytest.approx(alone(reward, CANDIDATES), abs=1e-5)
 
 
 def test_a_reward_model_that_names_no_pad_token_is_read_by_its_tokenizers(tmp_path, in_32_bits):

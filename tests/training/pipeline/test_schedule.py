@@ -104,3 +104,10 @@ def test_the_schedule_is_asked_for_without_torch():
         "import sys, training.pipeline.arguments as a; a.schedule_of; assert not {'torch', 'peft'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_there_are_no_more_steps_than_rankings_of_which_a_step_has_one_at_least():
+    # 36 pairs in batches of 8 are five steps; of three rankings of 12 they are three, and the warm-up goes with them.
+    assert schedule_of(recipe(batch=8), 36).steps_per_epoch == 5
+    assert schedule_of(recipe(batch=8), 36, rankings=3).steps_per_epoch == 3
+    assert schedule_of(recipe(batch=8), 36, rankings=12) == schedule_of(recipe(batch=8), 36)

@@ -1,6 +1,7 @@
 """Scores by a reward model."""
 
 import json
+import random
 
 import pytest
 import torch
@@ -8,11 +9,12 @@ from safetensors.torch import load_file, save_file
 
 from sampling.engine.run_dir import RunDirError
 from tests.tiny_models import save_tiny_reward_model
+from training.pipeline.reward_reading import RowEach
 from training.pipeline.scoring import Scorer
 
 
-def conversation(text):
-    return [{"role": "user", "content": "Question?"}, {"role": "assistant", "content": text}]
+def conversation(text, question="Question?"):
+    return [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
 
 
 def test_a_score_does_not_depend_on_what_it_is_batched_with(reward, in_32_bits):
@@ -21,6 +23,24 @@ def test_a_score_does_not_depend_on_what_it_is_batched_with(reward, in_32_bits):
     alone = Scorer(reward, micro_batch=1).score([conversation(text) for text in texts])
     assert together == pytest.approx(alone, abs=1e-5)
     assert len(set(alone)) == len(texts)
+
+
+def test_any_conversations_in_any_batches_have_the_scores_that_each_has_alone(reward, in_32_bits):
+    dice = random.Random(17)
+    questions = ["Question?", "Question? And a longer one, too.", "Q", ""]
+    answers = ["", "a", "ab", "abc", "b" * 40, "abc and on", "ab" * 60]
+    given = [conversation(answer, question) for question in questions for answer in answers]
+    turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "a"}]
+    given += [[*turns, *each] for each in given[::5]]  # beginning as others do, and longer
+    own = Scorer(reward)
+    own._reader = RowEach(own._loaded())
+    alone = {repr(each): own.score([each])[0] for each in given}
+    for micro_batch in (1, 2, 5, 32):
+        drawn = dice.sample(given, len(given))
+        scorer, scores = Scorer(reward, micro_batch=micro_batch), []
+        while len(scores) < len(drawn):
+            scores += scorer.score(drawn[len(scores) :][: dice.randint(1, len(drawn))])
+        assert scores == pytest.approx([alone[repr(each)] for each in drawn], abs=1e-5)
 
 
 def test_scores_come_in_the_order_of_the_conversations(reward, in_32_bits):

@@ -7,7 +7,8 @@ import torch
 
 from sampling.engine.run_dir import RunDirError, read_metrics
 from tests.training.pipeline.runs import stage_dir
-from training.pipeline import arguments, trainers
+from tests.training.pipeline.stages import training_dir
+from training.pipeline import arguments, sft, trainers
 from training.pipeline.arguments import training_arguments
 from training.pipeline.trainers import Stage, WeightWatch
 from training.recipe import Dpo
@@ -93,3 +94,20 @@ def test_a_policy_without_a_chat_template_is_refused(tmp_path, policy):
     (tmp_path / "config.json").write_text((policy / "config.json").read_text())
     with pytest.raises(RunDirError, match="has no chat template"):
         trainers.load_tokenizer(str(tmp_path))
+
+
+def test_leaving_prompts_out_of_the_language_model_head_changes_no_loss_of_fine_tuning(
+    tmp_path, policy, in_32_bits, monkeypatch
+):
+    # Rows of unlike length, so that there is padding to leave out as well.
+    losses = []
+    for name in ("everything", "completions"):
+        run_dir = training_dir(tmp_path / name, "sft", policy)
+        with monkeypatch.context() as patch:
+            patch.setattr("trl.trainer.utils._use_triton", lambda device: False)
+            if name == "everything":
+                patch.setattr("training.pipeline.trainers.project_completions_only", lambda: None)
+            sft.run(run_dir)
+        losses.append([row["loss"] for row in read_metrics(run_dir)])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+    assert len(set(losses[0])) > 1  # it did train

@@ -13,7 +13,6 @@ from sampling.engine.requests import Settings
 from sampling.engine.run_dir import write_stage
 from training.pipeline import harness
 from training.pipeline.arguments import adapter, schedule_of, training_arguments
-from training.pipeline.dpo import loss_arguments
 from training.recipe import RECIPES, Dpo, Harness, PairTraining, Sampling, Training, load, parse
 
 NAMES = sorted(path.stem for path in RECIPES.glob("*.toml"))
@@ -106,7 +105,7 @@ def dry_run(kind: str, section: Training, directory) -> None:
     told = training_arguments(section, rows=ROWS, stage=stage)
     schedule = schedule_of(section, ROWS)
     if isinstance(section, Dpo):
-        config = DPOConfig(**told, **loss_arguments(section), precompute_ref_log_probs=True)
+        config = DPOConfig(**told, beta=section.beta, precompute_ref_log_probs=True)
     elif isinstance(section, PairTraining):
         config = RewardConfig(**told)
     else:

@@ -39,6 +39,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Tokens that go through the model at once: what a ranking is cut for, and what is filled up with others."""
+
+    most: int
+    enough: int
+
+
+@dataclass(frozen=True)
 class Tokens:
     """What a plan puts through the model in one epoch, on all processes."""
 
@@ -53,15 +61,23 @@ class Tokens:
 
 
 def plan(
-    rankings: Sequence[Ranking], *, batch: int, tokens: int, layout: Layout, processes: int = 1, seed: int = 0
+    rankings: Sequence[Ranking],
+    *,
+    batch: int,
+    tokens: int,
+    layout: Layout,
+    enough: int | None = None,
+    processes: int = 1,
+    seed: int = 0,
 ) -> list[list[Step]]:
     """Steps in their order, each a list of what the processes do; ``tokens`` are what a device holds at once.
 
-    A part is above ``tokens`` only where a single pair is.
+    A part is above ``tokens`` only where a single pair is, and of several rankings only up to ``enough`` of them.
     """
     dice = random.Random(seed)  # noqa: S311 - no secret
     steps = _whole_rankings(rankings, steps_of(sum(len(each.pairs) for each in rankings), batch, len(rankings)), dice)
-    return [_step(each, tokens=tokens, layout=layout, processes=processes) for each in steps]
+    limits = Limits(tokens, tokens if enough is None else min(enough, tokens))
+    return [_step(each, limits, layout=layout, processes=processes) for each in steps]
 
 
 def tokens_of(steps: Sequence[Sequence[Step]], layout: Layout) -> Tokens:
@@ -92,10 +108,10 @@ def _whole_rankings(rankings: Sequence[Ranking], steps: int, dice: random.Random
     return dealt
 
 
-def _step(rankings: Sequence[Ranking], *, tokens: int, layout: Layout, processes: int) -> list[Step]:
-    pieces = [piece for ranking in rankings for piece in cut(ranking, tokens)]
+def _step(rankings: Sequence[Ranking], limits: Limits, *, layout: Layout, processes: int) -> list[Step]:
+    pieces = [piece for ranking in rankings for piece in cut(ranking, limits.most, separate=layout == "separate")]
     shares = _dealt_by_size(pieces, processes, layout)
-    parts = [_parts(share, tokens, layout) for share in shares]
+    parts = [_parts(share, limits.enough, layout) for share in shares]
     count = max(map(len, parts))
     idle = Part((min(pieces, key=lambda each: each.shared_tokens).without_weight(),))
     pairs = [(piece, pair) for piece in pieces for pair in piece.pairs]

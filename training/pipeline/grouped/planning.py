@@ -7,7 +7,7 @@ from accelerate import PartialState
 from transformers import PreTrainedModel
 
 from training.pipeline import sharded
-from training.pipeline.arguments import processes, schedule_here, tokens_together
+from training.pipeline.arguments import enough_together, processes, schedule_here, tokens_together
 from training.pipeline.grouped.plan import plan, tokens_of
 from training.pipeline.grouped.rankings import TokenPair, group
 from training.pipeline.grouped.rows import Of
@@ -28,10 +28,18 @@ def make_plan(
     way = find_way(model, rankings, of=of, pad_token_id=pad_token_id, say=_say)
     schedule = schedule_here(recipe, rows=len(pairs), stage=stage, rankings=len(rankings))
     tokens = tokens_together(recipe, schedule)
-    steps = plan(rankings, batch=recipe.batch, tokens=tokens, layout=way.layout, processes=processes(), seed=stage.seed)
+    steps = plan(
+        rankings,
+        batch=recipe.batch,
+        tokens=tokens,
+        enough=enough_together(tokens),
+        layout=way.layout,
+        processes=processes(),
+        seed=stage.seed,
+    )
     counted = tokens_of(steps, way.layout)
     _say(
-        f"{len(pairs)} pairs in {len(rankings)} rankings: an epoch is {counted.real:,} tokens in {len(steps)} steps, "
+        f"{len(pairs)} pairs in {len(rankings)} rankings: {counted.real:,} tokens an epoch in {len(steps)} steps, "
         f"{counted.padding:.1%} of the positions are padding. Pair by pair it is {counted.of_pairs_alone:,} tokens."
     )
     return Planned(

@@ -83,18 +83,20 @@ def without_padding(ids: Ids, pad: int) -> Ids:
     return ids[: end + 1]
 
 
-def cut(ranking: Ranking, most_tokens: int) -> list[Ranking]:
+def cut(ranking: Ranking, most_tokens: int, *, separate: bool = False) -> list[Ranking]:
     """Rankings with the same pairs, none above ``most_tokens`` tokens in a shared row, where that can be.
+
+    ``separate``: none above that many in rows of their own, of which each is as long as the longest.
 
     A loss is a sum over pairs, so it stays what it is; completions of two pieces are computed twice. A single pair is
     never cut. Greedy: each piece takes in the completion that settles most of the pairs that are left.
     """
     left = list(ranking.pairs)
-    if ranking.shared_tokens <= most_tokens:
+    if _room(ranking, set(range(len(ranking.completions))), separate) <= most_tokens:
         return [ranking]
     pieces = []
     while left:
-        inside = _piece(ranking, left, most_tokens)
+        inside = _piece(ranking, left, most_tokens, separate)
         taken = [pair for pair in left if pair.chosen in inside and pair.rejected in inside]
         left = [pair for pair in left if not (pair.chosen in inside and pair.rejected in inside)]
         at = {old: new for new, old in enumerate(sorted(inside))}
@@ -108,20 +110,25 @@ def cut(ranking: Ranking, most_tokens: int) -> list[Ranking]:
     return pieces
 
 
-def _piece(ranking: Ranking, left: Sequence[Comparison], most_tokens: int) -> set[int]:
+def _room(ranking: Ranking, inside: set[int], separate: bool) -> int:
+    """Positions that some of a ranking's completions take."""
+    lengths = [len(ranking.completions[i]) for i in inside]
+    if separate:
+        return len(lengths) * (len(ranking.prompt) + max(lengths))
+    return len(ranking.prompt) + sum(lengths)
+
+
+def _piece(ranking: Ranking, left: Sequence[Comparison], most_tokens: int, separate: bool) -> set[int]:
     """Completions of one piece: those of the first pair, and of the others as many as fit."""
     inside = {left[0].chosen, left[0].rejected}
-    tokens = len(ranking.prompt) + sum(len(ranking.completions[i]) for i in inside)
     while True:
         settles: dict[int, int] = {}
         for pair in left:
             outside = {pair.chosen, pair.rejected} - inside
             if len(outside) == 1:
                 (new,) = outside
-                if tokens + len(ranking.completions[new]) <= most_tokens:
+                if _room(ranking, inside | {new}, separate) <= most_tokens:
                     settles[new] = settles.get(new, 0) + 1
         if not settles:
             return inside
-        best = max(settles, key=lambda i: (settles[i], -i))
-        inside.add(best)
-        tokens += len(ranking.completions[best])
+        inside.add(max(settles, key=lambda i: (settles[i], -i)))

@@ -1,4 +1,9 @@
-"""Preference pairs as token ids, for a loss of log-probabilities or of rewards; and those that tokens make useless."""
+"""Preference pairs as token ids, for a loss of log-probabilities or of rewards; and those that tokens make useless.
+
+What a loss cannot use is left out and counted, like what `preferences.select` leaves out: a pair of which a completion
+has no token left ("empty"), and two texts that are the same tokens ("identical"). A prompt with one completion has no
+pair, and comes no further than the file.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -7,7 +12,7 @@ from dataclasses import dataclass, replace
 from transformers import PreTrainedTokenizerBase
 
 from sampling.engine.run_dir import RunDirError
-from training.pipeline.grouped.rankings import TokenPair, longest_shared_start
+from training.pipeline.grouped.rankings import TokenPair, longest_shared_start, without_padding
 from training.pipeline.pair_tokens import PairTokens
 from training.pipeline.preferences import MARGINS, Selection, left_out_pair
 
@@ -39,7 +44,9 @@ def for_rewards(selection: Selection, tokenizer: PreTrainedTokenizerBase, *, mar
     by_prompt: dict[str, list[int]] = defaultdict(list)
     for i, pair in enumerate(selection.pairs):
         by_prompt[repr(pair.prompt)].append(i)
-    shared = {i: longest_shared_start([side for j in of for side in sides[j]]) for of in by_prompt.values() for i in of}
+    # Of each text something is left to be read in its completion, where the end token is the pad token too.
+    read = [[without_padding(side, tokenizer.pad_token_id) for side in both] for both in sides]
+    shared = {i: longest_shared_start([side for j in of for side in read[j]]) for of in by_prompt.values() for i in of}
     return _usable(
         selection,
         [

@@ -216,6 +216,7 @@ def gradients(trainer, inputs, *, checkpointing: bool = False) -> tuple[float, G
         model.enable_input_require_grads()
     start_adapters(model)
     model.zero_grad()
+    trainer.current_gradient_accumulation_steps = 1  # `train` would say so
     loss = trainer.training_step(model, inputs).item()
     found = {name: each.grad for name, each in model.named_parameters() if each.requires_grad}
     return loss, {name: grad.clone() for name, grad in found.items() if grad is not None}

@@ -89,7 +89,7 @@ def test_several_rankings_of_unequal_sizes_and_lengths(tmp_path, policy, layout)
 @pytest.mark.parametrize("k", [4, 9])
 def test_dpo_of_rankings_that_were_cut_and_of_several_parts(tmp_path, policy, k, layout):
     terms = DpoTerms("sigmoid", 0.3, nll_weight=0.2)
-    step = compare(tmp_path, policy, pairs_of(k) + pairs_of(3, seed=1), tokens=45, layout=layout, terms=terms)
+    step = compare(tmp_path, policy, pairs_of(k) + pairs_of(3, seed=1), tokens=30, layout=layout, terms=terms)
     assert len(step.parts) > 2
     assert sum(len(part.rankings) for part in step.parts) > 2
 
