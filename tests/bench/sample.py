@@ -32,7 +32,7 @@ from typing import Any
 from sampling.engine import demo_model, openmp
 from sampling.engine.local import CPU_CACHE_GIB
 from sampling.engine.run_dir import write_json
-from tests.bench import sample_contenders
+from tests.bench import sample_contenders, sample_scoring
 from tests.bench.reward_model import processor
 from tests.bench.sample_contenders import CONTENDERS, OURS, RAW, RAW_OUR_SETTINGS, Case
 
@@ -141,9 +141,10 @@ def sampling_rows(asked: Sequence[Case], contenders: Sequence[Contender], *, rep
         yield Row(case, turns)
 
 
-def scoring_rows() -> list[dict[str, Any]]:
-    """K candidates of a prompt through a reward model, with the prompt shared and without: not measured yet."""
-    return []
+def scoring_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """K candidates of a prompt through a reward model, with the prompt shared and without."""
+    print("\nCandidates scored per second by a reward model: each in a row of its own, and with the prompt shared.\n")
+    return sample_scoring.measure(options.model.resolve(), prompts=options.prompts, repeats=options.repeats)
 
 
 def show(row: Row) -> str:
@@ -196,7 +197,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"\nAt least {TARGET:.0%} of raw vLLM's tokens per second in every case: {'yes' if reached else 'no (!)'}.")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     told = {"processor": processor(), "repeats": options.repeats, "target": TARGET, "engines": engines}
-    write_json(options.out, told | {"sampling": [as_json(row) for row in rows], "scoring": scoring_rows()})
+    write_json(options.out, told | {"sampling": [as_json(row) for row in rows], "scoring": scoring_rows(options)})
     print(f"Written to {options.out}")
 
 

@@ -38,7 +38,7 @@ HEADING = (
 Conversations = list[list[dict[str, str]]]
 
 
-def scoring_rows(model: Path, *, prompts: int = 6, repeats: int = 3) -> list[dict[str, Any]]:
+def measure(model: Path, *, prompts: int = 6, repeats: int = 3) -> list[dict[str, Any]]:
     """Measure each case, and print a line of it: candidates per second (medians), and the median of their ratios."""
     print(HEADING)
     rows = []
@@ -193,7 +193,7 @@ def main() -> None:
     elif options.contender:
         contend(options.contender, options.model)
     else:
-        scoring_rows(options.model, prompts=options.prompts, repeats=options.repeats)
+        measure(options.model, prompts=options.prompts, repeats=options.repeats)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,19 @@ def test_no_step_of_a_stage_too_short_to_warm_up_is_lost(told, lr_schedule):
     assert rate[1] >= 0.5e-5
 
 
+def test_as_many_tokens_are_together_as_a_micro_batch_of_the_longest_pairs_has():
+    # Four pairs of two completions of 512 tokens.
+    recipe = changed(batch=8, micro_batch=4)
+    assert arguments.tokens_together(recipe, arguments.schedule_of(recipe, 64)) == 2 * 4 * 512
+
+
+@pytest.mark.parametrize(("gpu", "enough"), [(False, 1024), (True, 4096)])
+def test_on_a_cpu_no_more_are_put_together_than_are_of_use(monkeypatch, gpu, enough):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert arguments.enough_together(4096) == enough
+    assert arguments.enough_together(500) == 500
+
+
 def test_several_processes_share_a_batch(told, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "8")
     words = told(micro_batch=16)

@@ -23,10 +23,10 @@ SECONDS = 120
 NOT_COMPARED = {"seconds", "memory_free_bytes", "taken_from_cache", "scores_cached"}
 # The stage, where it is killed, what is asked to write before and after, and the files that it leaves.
 KILLED = [
-    ("check", "dpo", [], [], ["dropped.jsonl"]),
+    ("check", "checking dpo", [], [], ["dropped.jsonl"]),
     ("rejection_sampling", "scoring", ["old"], [], ["kept.jsonl", "candidates.jsonl"]),
     ("evaluate", "the old policy", ["new"], ["old"], ["judged.jsonl"]),
-    ("harness", "the new policy: everyday", [], [], []),
+    ("harness", "measuring the new policy: everyday", [], [], []),
 ]
 
 

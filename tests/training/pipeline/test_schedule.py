@@ -108,6 +108,6 @@ def test_the_schedule_is_asked_for_without_torch():
 
 def test_there_are_no_more_steps_than_rankings_of_which_a_step_has_one_at_least():
     # 36 pairs in batches of 8 are five steps; of three rankings of 12 they are three, and the warm-up goes with them.
-    assert schedule_of(recipe(batch=8), 36).steps_per_epoch == 5
-    assert schedule_of(recipe(batch=8), 36, rankings=3).steps_per_epoch == 3
-    assert schedule_of(recipe(batch=8), 36, rankings=12) == schedule_of(recipe(batch=8), 36)
+    assert schedule_of(changed(batch=8), 36).steps_per_epoch == 5
+    assert schedule_of(changed(batch=8), 36, rankings=3).steps_per_epoch == 3
+    assert schedule_of(changed(batch=8), 36, rankings=12) == schedule_of(changed(batch=8), 36)

@@ -8,6 +8,7 @@ embeddings as they are) never needs again.
 from dataclasses import dataclass
 
 import torch
+from torch.distributed.tensor import DTensor
 from trl.kernels import ChunkedLogProbFunction
 
 TOKENS = 512  # on a CPU, of a tile that is all of the vocabulary wide: 100 MB in 32 bits for 49,152 words
@@ -26,7 +27,7 @@ class OfTokens:
 
 def chunked(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> OfTokens:
     """Of ``targets`` (N,), predicted from ``states`` (N, width) by a head of ``weight`` (vocabulary, width)."""
-    if isinstance(weight, torch.distributed.tensor.DTensor):  # FSDP2 with a head of its own
+    if isinstance(weight, DTensor):  # FSDP2 with a head of its own
         weight, bias = weight.full_tensor(), None if bias is None else bias.full_tensor()
     if states.device.type == "cpu" and bias is None:
         return OfTokens(*_OnCpu.apply(states, weight, targets))

@@ -21,8 +21,8 @@ from training.pipeline.grouped.rankings import Ranking, cut, without_padding
 from training.pipeline.grouped.rows import Of, Rows, rows_of
 
 # How far a mean over tokens may lie from the model's own, in nats, or what the reward head reads, as a share of its
-# length: what rounding does in each type. Not the reward: in bf16 that of SmolLM2 strays as far by rounding (0.05) as by
-# positions that are 20 off, where what the head reads strays by 2 % and by 10 %.
+# length: what rounding does in each type. Not the reward: in bf16 that of SmolLM2 strays as far by rounding (0.05) as
+# by positions that are 20 off, where what the head reads strays by 2 % and by 10 %.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.01}
 Tensor = torch.Tensor
 
@@ -112,7 +112,7 @@ def _first(agrees: Callable[[Way], str], ways: Sequence[Way], say: Callable[[str
 
 
 def _asked_alone(model: PreTrainedModel, ranking: Ranking, of: Of, pad: int) -> Tensor:
-    """What the model itself says of each completion, nothing beside it: (C,) log-probabilities, or (C, width) states."""
+    """What the model itself says of each completion, nothing beside it: log-probabilities (C,) or states (C, width)."""
     device = next(model.parameters()).device
     values = []
     for completion in ranking.completions:

@@ -22,12 +22,17 @@ def counted(step):
 
 
 @given(
-    rankings(), st.integers(1, 12), st.integers(0, 150), st.sampled_from(LAYOUTS), st.integers(1, 3), st.integers(0, 5)
+    drawn=rankings(),
+    batch=st.integers(1, 12),
+    tokens=st.integers(0, 150),
+    enough=st.none() | st.integers(0, 150),
+    layout=st.sampled_from(LAYOUTS),
+    processes=st.integers(1, 3),
 )
 def test_a_plan_has_every_pair_once_whole_rankings_in_a_step_and_processes_that_keep_step(
-    drawn, batch, tokens, layout, processes, seed
+    drawn, batch, tokens, enough, layout, processes
 ):
-    steps = plan(drawn, batch=batch, tokens=tokens, layout=layout, processes=processes, seed=seed)
+    steps = plan(drawn, batch=batch, tokens=tokens, enough=enough, layout=layout, processes=processes)
     pairs = [pair for ranking in drawn for pair in pairs_in(ranking)]
     assert Counter(pair for step in steps for pair in counted(step)) == Counter(pairs)
     assert len(steps) == min(math.ceil(len(pairs) / batch), len(drawn))
@@ -41,6 +46,7 @@ def test_a_plan_has_every_pair_once_whole_rankings_in_a_step_and_processes_that_
         assert {share.chosen_tokens for share in step} == {chosen}  # of quarters: exact
         for part in (part for share in step for part in share.parts):
             assert positions(part, layout) <= tokens or is_one_pair(part)
+            assert len(part.rankings) == 1 or positions(part, layout) <= (tokens if enough is None else enough)
 
 
 def positions(part, layout):
