@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 class WarmProcesses:
     """``modules``: what is imported, and what can be started. Belongs to the thread that made it, and dies with it."""
 
-    def __init__(self, modules: Sequence[str], run_dir: Path) -> None:
+    def __init__(self, modules: Sequence[str], run_dir: Path, env_extra: Mapping[str, str] | None = None) -> None:
         """Begin to import; its log and its process are recorded in a run directory of its own."""
         self.modules = frozenset(modules)
         self._unread = b""
@@ -39,7 +39,13 @@ class WarmProcesses:
         self._channel, theirs = socket.socketpair()
         with theirs:
             argv = [sys.executable, "-m", MODULE, str(theirs.fileno()), *modules]
-            self._process: processes.Process | None = processes.start(argv, run_dir, pass_fds=[theirs.fileno()])
+            try:
+                self._process: processes.Process | None = processes.start(
+                    argv, run_dir, env_extra, pass_fds=[theirs.fileno()]
+                )
+            except BaseException:
+                self._channel.close()
+                raise
 
     def wait_until_ready(self, *, go_on: Callable[[], object]) -> None:
         """Wait for the imports, calling ``go_on`` meanwhile, which may raise. If they fail, all programs start cold."""

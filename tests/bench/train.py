@@ -1,9 +1,10 @@
 """Our training on whole rankings beside TRL's own trainers, in one run: `make bench-train`.
 
     make bench-train                                  # about a quarter of an hour on two quiet cores
-    make bench-train QUICK=1                          # about three minutes: short texts, fewer cases
-    make bench-train KINDS=dpo KS="4 9" SHAPES=balanced STEPS=5
-    make bench-train MODEL_SIZE=1b LENGTH=2048        # on a GPU: a random Llama of a billion weights
+    make bench-train QUICK=1                          # about three minutes: short texts, no ranking of nine
+    make bench-train KINDS=dpo KS=4 LENGTH=240 STEPS=5
+    make bench-train MODEL_SIZE=1b LENGTH=2048 SHAPES="prompt-heavy balanced completion-heavy" RANKINGS=4
+                                                      # on a GPU: a random Llama of a billion weights
     make bench-train TRY='{"torch_compile": true, "pairs": 2}'   # TRL's best with these arguments, as one more
 
 Three contenders (`tests.bench.train_contenders`) train DPO and the reward model on the same pairs in the same steps.
@@ -15,7 +16,7 @@ and with what the reference's log-probabilities took beforehand, once in an epoc
 its reference is part of its steps.
 
 Tokens are each contender's own, without padding: ours computes fewer. In the same run a small case in 32 bits compares
-the loss and every gradient of a step. Writes var/bench/train.json.
+the loss and every gradient of a step. All three together take about 16 GB of memory. Writes var/bench/train.json.
 """
 
 import argparse
@@ -43,7 +44,7 @@ CONTENDERS = TRL, BEST_TRL, OURS = ("TRL", "TRL, best", "ours")
 KINDS = ("dpo", "reward_model")
 TARGETS = {2: 1.0, 4: 4.0, 9: 8.0}  # ours over TRL as configured, in DPO, by K
 WARM_UP = 1
-QUICK = {"length": 96, "shapes": ["balanced"], "steps": 3}
+QUICK = {"length": 64, "shapes": ["balanced"], "ks": [2, 4]}
 
 
 @dataclass(frozen=True)
@@ -292,12 +293,12 @@ def _words(apart: Any) -> str:
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
-    parser.add_argument("--ks", nargs="+", type=int, default=[2, 4, 9], help="completions of a ranking")
-    parser.add_argument("--shapes", nargs="*", choices=list(train_cases.SHAPES), help="default: all")
-    parser.add_argument("--length", type=int, help="tokens of a prompt with its completion, in the mean; default 240")
-    parser.add_argument("--steps", type=int, help="that are measured, after one that is not; default 3")
-    parser.add_argument("--rankings", type=int, help="of a step; default: 8 of two, 2 of four, 1 of nine")
-    parser.add_argument("--quick", action="store_true", help="short texts, one shape")
+    parser.add_argument("--ks", nargs="+", type=int, help="completions of a ranking; default: 2, 4 and 9")
+    parser.add_argument("--shapes", nargs="+", choices=list(train_cases.SHAPES), help="default: all in DPO at K = 4")
+    parser.add_argument("--length", type=int, help="tokens of a prompt with its completion; default: by K")
+    parser.add_argument("--steps", type=int, default=3, help="that are measured, after one that is not")
+    parser.add_argument("--rankings", type=int, help="of a step; default: by K")
+    parser.add_argument("--quick", action="store_true", help="short texts, one shape, K = 2 and 4")
     parser.add_argument("--no-parity", action="store_true", help="do not compare gradients")
     parser.add_argument(
         "--try", dest="tried", nargs="*", type=json.loads, default=[],
@@ -308,15 +309,15 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--model-size", choices=["demo", "1b"], default="demo", help="1b: random weights, for a GPU")
     parser.add_argument("--out", type=Path, default=VAR / "bench" / "train.json")
     options = parser.parse_args(argv)
-    usual = QUICK if options.quick else {"length": 240, "shapes": list(train_cases.SHAPES), "steps": 3}
+    usual = QUICK if options.quick else {"shapes": [], "ks": [2, 4, 9]}
     for name, value in usual.items():
         if getattr(options, name) is None:
             setattr(options, name, value)
     return options
 
 
-def cases(options: argparse.Namespace) -> list[Case]:
-    found = train_cases.cases(options.ks, length=options.length, shapes=options.shapes, without_help=2 in options.ks)
+def cases(kind: str, options: argparse.Namespace) -> list[Case]:
+    found = train_cases.cases(kind, options.ks, length=options.length, shapes=options.shapes)
     return [replace(each, rankings=options.rankings) for each in found] if options.rankings else found
 
 
@@ -343,7 +344,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{options.model.name}, {processor()}.\n\n{heading(peak)}")
     rows, same = [], {}
     for kind in options.kinds:
-        for case in cases(options):
+        for case in cases(kind, options):
             rows.append(measured(kind, case, options, words))
             print(show(rows[-1], peak), flush=True)
         if not options.no_parity:

@@ -20,7 +20,9 @@ PROMPTS = Path(__file__).resolve().parents[2] / "training" / "demo" / "prompts.j
 # Of the tokens of a prompt with its completion, those of the prompt.
 SHAPES = {"prompt-heavy": 0.8, "balanced": 0.5, "completion-heavy": 1 / 6}
 NO_HELP = ("nothing to share", 1 / 16)  # pairs of different prompts, each of which is hardly there
-RANKINGS = {2: 8, 4: 2, 9: 1}  # of a step: 8, 12 and 36 pairs
+RANKINGS = {2: 4, 4: 1, 9: 1}  # of a step: 4, 6 and 36 pairs
+# Tokens of a prompt with its completion, in the mean. At K = 9 TRL puts 72 of them through the model for one ranking.
+LENGTHS = {2: 120, 4: 120, 9: 40}
 SPREAD = 0.5  # a length is drawn from this much below its mean to this much above
 STRENGTHS = (0.0, 1 / 3, 2 / 3, 1.0)  # margins, where a case has any
 ALL_TOGETHER = 1 << 60  # tokens: which rankings are a step does not depend on what is computed at once
@@ -46,10 +48,18 @@ class Case:
         return self.rankings * self.k * (self.k - 1) // 2
 
 
-def cases(ks: Iterable[int], *, length: int, shapes: Iterable[str], without_help: bool = True) -> list[Case]:
-    """Every shape at every K, and one in which grouping should not help; ``length``: of a prompt with a completion."""
-    found = [_case(name, SHAPES[name], k, length) for k in ks for name in shapes]
-    return [*found, _case(*NO_HELP, 2, length)] if without_help else found
+def cases(kind: str, ks: Iterable[int], *, length: int | None = None, shapes: Iterable[str] = ()) -> list[Case]:
+    """Those of DPO or of the reward model, one of them with pairs of different prompts, where grouping should not help.
+
+    Without ``shapes`` all of them at K = 4 of DPO, and elsewhere the balanced one: a quarter of an hour is soon over.
+    """
+    found = []
+    for k in ks:
+        usual = SHAPES if k == 4 and kind == "dpo" else ["balanced"]
+        found += [_case(name, SHAPES[name], k, length) for name in shapes or usual]
+        if k == 2:
+            found.append(_case(*NO_HELP, k, length))
+    return found
 
 
 def parity_case() -> Case:
@@ -90,7 +100,8 @@ def longest_of(pairs: Iterable[TokenPair]) -> int:
     return max(len(pair.prompt) + max(len(pair.chosen), len(pair.rejected)) for pair in pairs)
 
 
-def _case(name: str, share: float, k: int, length: int) -> Case:
+def _case(name: str, share: float, k: int, length: int | None) -> Case:
+    length = length or LENGTHS.get(k, 120)
     prompt = max(2, round(share * length))
     return Case(name, k, prompt, length - prompt, RANKINGS.get(k, 1))
 

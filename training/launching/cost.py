@@ -92,7 +92,7 @@ def _work(section: recipes.Section | None, counts: estimates.Counts) -> tuple[in
     if not rows or not isinstance(section, Training):
         return rows, None
     try:
-        return rows, schedule_of(section, rows)
+        return rows, schedule_of(section, rows, rankings=estimates.rankings_of(section, counts))
     except RunDirError:  # no micro batch makes the batch here; the check says so in full
         return rows, None
 

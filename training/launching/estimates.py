@@ -104,6 +104,14 @@ def rows_of(section: Section, counts: Counts) -> int | None:
             return None
 
 
+def rankings_of(section: Section, counts: Counts) -> int | None:
+    """The rankings that a stage would train on, at most; None for one whose rows are no pairs."""
+    if not isinstance(section, PairTraining):
+        return None
+    prompts = counts.prompts_eval if isinstance(section, JudgeModel) else counts.prompts_train
+    return max(1, min(prompts, rows_of(section, counts) or 0))
+
+
 def _seconds(section: Section, recipe: Recipe, counts: Counts) -> float:
     if (rows := rows_of(section, counts)) == 0:
         return 0.0

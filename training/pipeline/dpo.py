@@ -5,7 +5,7 @@
 TRL's DPOTrainer on whole rankings (`training.pipeline.grouped`), with the recipe's loss; with ``nll_weight`` also
 Llama 3's NLL term on the chosen completion. The reference is the policy at the start of the stage, so the first loss is
 known beforehand (`first_loss_of`). Its log-probabilities are computed once and kept (`reference_cache`), and no
-second model is held in memory.
+second model is held in memory while it trains.
 
 Where this differs from the papers, as TRL 1.16 does: IPO divides each log-ratio by its completion's length, which the
 paper does not say and its authors confirmed to TRL, so its beta is per token; the NLL term is a mean over the tokens of
@@ -165,7 +165,9 @@ class DpoStage(GroupedDpoTrainer):
         Each process computes what it will train on, in the parts in which it will; those are of like length already.
         """
         numbers = range(self.accelerator.process_index, len(dataset), self.accelerator.num_processes)
-        parts = list(dict.fromkeys(part for number in numbers for part in self.planned.item(number).parts))
+        parts = [part for number in numbers for part in self.planned.item(number).parts]
+        if not self.is_deepspeed_enabled:
+            parts = list(dict.fromkeys(parts))
         known = {part: self.reference.get(part) for part in parts}
         with self._as_reference() as model:
             for number, part in enumerate(parts):

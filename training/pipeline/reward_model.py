@@ -221,7 +221,7 @@ def _verdicts(
     stage: Stage, location: Path | str, pairs: Sequence[Pair], micro_batch: int, *, phase: str
 ) -> list[float]:
     sides = [conversation for pair in pairs for conversation in pair.conversations]
-    stage.say(phase)
+    stage.say("loading")  # until the first are scored
     scores = Scorer(location, micro_batch=micro_batch, caches=stage.inputs.get("caches")).score(
         sides, on_progress=lambda done: stage.say(f"{phase}: {done} of {len(sides)} texts")
     )

@@ -39,12 +39,12 @@ def schedule_of(
     machine. It is lowered to the next divisor, because memory must never decide how many rows make a step.
     Raises `RunDirError` where no micro batch makes the batch exactly.
     """
-    if recipe.batch % processes:
+    if rankings is None and recipe.batch % processes:
         raise RunDirError(
             f"The recipe asks for {recipe.batch} rows a step, which {processes} processes cannot share evenly. "
             f"Change batch to a multiple of {processes}, or start fewer processes."
         )
-    share = recipe.batch // processes
+    share = max(1, recipe.batch // processes)
     micro_batch = largest_divisor(share, at_most=recipe.micro_batch or micro_batch or USUAL_MICRO_BATCH)
     steps_per_epoch = steps_of(rows, recipe.batch, rankings)
     steps = math.ceil(recipe.epochs * steps_per_epoch)  # as transformers counts a last epoch that is cut short

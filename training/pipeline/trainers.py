@@ -22,6 +22,7 @@ from trl.trainer.utils import disable_dropout_in_model
 from sampling.engine.run_dir import (
     METRICS,
     Progress,
+    RunDirError,
     read_metrics,
     read_stage,
     write_json,
@@ -145,6 +146,9 @@ class Stage:
             try:
                 return self._train(make, recipe, prompts)
             except resuming.BeginAnew as reason:
+                if sharded.is_asked_for():  # a second model would be loaded where the first one's weights are spread
+                    self.begin_anew()
+                    raise RunDirError(f"{reason} Start the stage again: it begins from its start.") from None
                 print(f"{reason} The stage begins again from its start.")
                 self.begin_anew()
             finally:
@@ -152,7 +156,8 @@ class Stage:
             transformers.set_seed(self.seed)  # of the first attempt some random numbers are drawn already
 
     def _train(self, make: Callable[[], Trainer], recipe: Training, prompts: Sequence[Messages]) -> Trained:
-        trainer = make()
+        with memory.smaller_after_out_of_memory(recipe, self.run_dir):
+            trainer = make()
         quantised.keep_adapters_in_32_bits(trainer.model)
         watch = WeightWatch(trainer.model)
         self._add_callbacks(trainer, recipe, prompts)

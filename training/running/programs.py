@@ -5,13 +5,17 @@ most of the overhead is. With a GPU they start one by one: imports may ask the d
 has done so can no longer be forked; there a stage lasts long enough.
 """
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from sampling import processes
+from sampling.engine.run_dir import RunDirError
 from sampling.warm_processes import WarmProcesses
 from training.models import Stage, StageKind, TrainingRound
 from training.running import round_plan
+
+log = logging.getLogger(__name__)
 
 WARM = "warm"  # in the round's directory: its own log and process
 PROGRAMS = "training.pipeline."
@@ -34,7 +38,14 @@ def starter(round: TrainingRound, stages: Iterable[Stage]) -> Iterator[WarmProce
     if len(modules) < 2:  # one alone begins as soon by itself
         yield Cold()
         return
-    warm = WarmProcesses(modules, round.run_dir / WARM)
+    # Threads are counted when torch is imported, so what the programs would be told of them is told here.
+    told = round_plan.environment_of(StageKind.DPO, has_gpu=False)
+    try:
+        warm = WarmProcesses(modules, round.run_dir / WARM, told)
+    except (OSError, RunDirError) as error:
+        log.warning("Programs start without imports in advance: %s", error)
+        yield Cold()
+        return
     try:
         yield warm
     finally:

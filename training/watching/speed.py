@@ -27,12 +27,17 @@ def of_stage(stage: Stage, *, training_seconds: float) -> str:
 def _of_training(stage: Stage, seconds: float) -> str:
     rows = run_files.metrics(stage)
     told = []
-    batch = _batch(stage)
-    if rows and batch and seconds > 0:
-        told.append(f"{rows[-1]['step'] * batch / seconds:,.1f} {ROWS[StageKind(stage.kind)]}/s")
+    trained = sum(_rows_of_step(row, _batch(stage)) for row in rows)
+    if trained and seconds > 0:
+        told.append(f"{trained / seconds:,.1f} {ROWS[StageKind(stage.kind)]}/s")
     if tokens := _tokens_per_second(rows):
         told.append(f"{tokens:,.0f} tokens/s")
     return ", ".join(told)
+
+
+def _rows_of_step(row: Any, batch: int | float | None) -> float:
+    """Pairs come in whole rankings, so that a step says how many it had; any other step has the recipe's batch."""
+    return trusted.number(row.get("pairs")) or batch or 0
 
 
 def _batch(stage: Stage) -> int | float | None:
@@ -41,10 +46,15 @@ def _batch(stage: Stage) -> int | float | None:
 
 
 def _tokens_per_second(rows: list[Any]) -> float | None:
-    """The mean over the logged steps, each of which has as many rows."""
-    rates = [row["tokens_per_second"] for row in rows if row.get("tokens_per_second")]
-    # Harmonic: the steps' times add up, not their rates.
-    return len(rates) / sum(1 / rate for rate in rates) if rates else None
+    """Over the logged steps: their tokens by the seconds that they took at their rates."""
+    tokens = seconds = before = 0.0
+    for row in rows:
+        count, rate = trusted.number(row.get("num_tokens")), trusted.number(row.get("tokens_per_second"))
+        if count and rate:
+            tokens += count - before
+            seconds += (count - before) / rate
+        before = count or before
+    return tokens / seconds if seconds > 0 else None
 
 
 def _sampled(stage: Stage) -> float | None:

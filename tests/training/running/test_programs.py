@@ -15,8 +15,8 @@ pytestmark = pytest.mark.django_db
 class Recorded:
     """Stands in for WarmProcesses."""
 
-    def __init__(self, modules, run_dir):
-        self.modules, self.run_dir, self.closed = modules, run_dir, False
+    def __init__(self, modules, run_dir, env_extra):
+        self.modules, self.run_dir, self.env_extra, self.closed = modules, run_dir, env_extra, False
 
     def close(self):
         self.closed = True

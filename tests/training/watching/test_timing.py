@@ -101,11 +101,20 @@ def test_before_anything_ran_there_is_nothing_to_draw(round):
 
 def test_the_speed_of_a_training_stage_is_that_of_its_training_alone(timed):
     stage = timed.stages.get(kind="reward_model")
-    rows = [{"step": step, "loss": 0.6, "tokens_per_second": rate} for step, rate in ((1, 100), (2, 300))]
+    told = [(1, 9, 600, 100), (2, 7, 1800, 300)]
+    names = ("step", "pairs", "num_tokens", "tokens_per_second")
+    rows = [dict(zip(names, row, strict=True)) | {"loss": 0.6} for row in told]
     (stage.run_dir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     stage.told = {"recipe": {"batch": 8}}
-    # 2 steps of 8 pairs in 40 s; 100 and 300 tokens a second on as many tokens are 150 on the whole.
-    assert timing.of_stage(stage).speed == "0.4 pairs/s, 150 tokens/s"
+    # 9 + 7 pairs in 40 s; 600 tokens at 100 a second and 1,200 at 300 are 1,800 in 6 + 4 seconds.
+    assert timing.of_stage(stage).speed == "0.4 pairs/s, 180 tokens/s"
+
+
+def test_a_step_that_does_not_say_its_rows_has_the_recipes_batch(timed):
+    stage = timed.stages.get(kind="reward_model")
+    (stage.run_dir / "metrics.jsonl").write_text("".join(json.dumps({"step": i, "loss": 0.6}) + "\n" for i in (1, 2)))
+    stage.told = {"recipe": {"batch": 8}}
+    assert timing.of_stage(stage).speed == "0.4 pairs/s"  # 2 x 8 in 40 s
 
 
 def test_the_speed_of_sampling_leaves_out_the_engines_start(timed):

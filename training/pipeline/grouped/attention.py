@@ -93,22 +93,33 @@ def attend(
 ) -> tuple[Tensor, None]:
     """Attention for transformers' models; query (1, heads, T, width), the result (1, T, heads, width).
 
-    Without ``blocks`` it is SDPA as ever. Raises `NotImplementedError` where a layer sees a window that is shorter than
-    a completion with its prompt.
+    Without ``blocks`` it is SDPA as ever. Raises `NotImplementedError` where a layer asks for more than a softmax, or
+    sees a window that is shorter than a completion with its prompt.
     """
     if blocks is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs
         )
-    window = kwargs.get("sliding_window")
-    if window is not None and window < blocks.longest:
-        raise NotImplementedError(f"A layer sees {window} tokens, and a completion with its prompt has more.")
+    _refuse_more(module, blocks, kwargs)
     if blocks.flex is not None:
         out, _ = flex_attention_forward(module, query, key, value, blocks.flex, scaling=scaling, dropout=dropout)
         return out, None
+    # What SDPA does under autocast: once, in place of once for each completion that looks at a prompt.
+    query, key = query.to(value.dtype), key.to(value.dtype)
     groups = getattr(module, "num_key_value_groups", 1)
     seen = _block_by_block(query, repeat_kv(key, groups), repeat_kv(value, groups), blocks, scaling, dropout)
     return seen.transpose(1, 2).contiguous(), None
+
+
+def _refuse_more(module: torch.nn.Module, blocks: Blocks, told: dict[str, Any]) -> None:
+    """Of what a layer asks for beside a softmax over all that a token may see, nothing is known here."""
+    config = getattr(module, "config", None)
+    for window in (told.get("sliding_window"), getattr(config, "attention_chunk_size", None)):
+        if window is not None and window < blocks.longest:
+            raise NotImplementedError(f"A layer sees {window} tokens, and a completion with its prompt has more.")
+    for name in ("softcap", "s_aux", "position_bias"):
+        if told.get(name) is not None:
+            raise NotImplementedError(f"Its attention has {name}.")
 
 
 def _block_by_block(
@@ -128,7 +139,9 @@ def _block_by_block(
                 torch.cat((of_prompt[start], each), dim=2) for of_prompt, each in zip((keys, values), own, strict=True)
             )
             found.append(_sdpa(queries[i], k, v, blocks.mask(prompt, size, query.device), scale, dropout))
-    return torch.cat([*found, torch.zeros_like(queries[-1])], dim=2)
+    if blocks.padding:
+        found.append(torch.zeros_like(found[-1][:, :, :1]).expand(-1, -1, blocks.padding, -1))
+    return torch.cat(found, dim=2)
 
 
 def _sdpa(

@@ -27,6 +27,7 @@ class Answers:
     """What a model says of the completions of some rows."""
 
     values: Tensor  # (C,) sums of log-probabilities in nats, or rewards
+    of_tokens: Tensor | None = None  # (N,) what was summed; None for rewards
     # Means over the tokens of the completions, to be shown; None for rewards.
     entropy: Tensor | None = None  # (C,) nats a token
     said_right: Tensor | None = None  # (C,) the share of tokens that were the likeliest
@@ -88,4 +89,4 @@ def _by_completion(rows: Rows, tokens: OfTokens) -> Answers:
         return values.new_zeros(rows.completions).index_add(0, rows.owner, values)
 
     means = (sums(each.float()) / rows.lengths for each in (tokens.entropy, tokens.said_right))
-    return Answers(sums(tokens.log_probs), *means)
+    return Answers(sums(tokens.log_probs), tokens.log_probs, *means)

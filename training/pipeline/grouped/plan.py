@@ -5,9 +5,10 @@ twice. There are as many steps as pairs alone would make, and each pair of a ste
 computed in. Of each epoch the steps are the same; that is the price of ordering them once, before anything trains.
 """
 
+import heapq
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from training.pipeline.grouped.rankings import Ranking, cut
@@ -69,19 +70,25 @@ def plan(
     enough: int | None = None,
     processes: int = 1,
     seed: int = 0,
+    across_steps: bool = False,
 ) -> list[list[Step]]:
     """Steps in their order, each a list of what the processes do; ``tokens`` are what a device holds at once.
 
     A part is above ``tokens`` only where a single pair is, and of several rankings only up to ``enough`` of them.
+    ``across_steps``: a weight is beside those of all steps, and not of its own alone, so that a step may weigh more.
     """
     dice = random.Random(seed)  # noqa: S311 - no secret
-    steps = _whole_rankings(rankings, steps_of(sum(len(each.pairs) for each in rankings), batch, len(rankings)), dice)
+    dealt = _whole_rankings(rankings, steps_of(sum(len(each.pairs) for each in rankings), batch, len(rankings)), dice)
     limits = Limits(tokens, tokens if enough is None else min(enough, tokens))
-    return [_step(each, limits, layout=layout, processes=processes) for each in steps]
+    steps = [_step(each, limits, layout=layout, processes=processes) for each in dealt]
+    if not across_steps:
+        return steps
+    mean = sum(step[0].weight for step in steps) / len(steps)
+    return [[replace(share, weight=mean) for share in step] for step in steps]
 
 
-def tokens_of(steps: Sequence[Sequence[Step]], layout: Layout) -> Tokens:
-    """Count what a plan puts through the model."""
+def tokens_of(steps: Sequence[Sequence[Step]], layout: Layout, *, multiple_of: int = 1) -> Tokens:
+    """Count what a plan puts through the model; a row of rankings is filled up to a ``multiple_of`` positions."""
     parts = [part for step in steps for share in step for part in share.parts]
     real = sum(_real(ranking, layout) for part in parts for ranking in part.rankings)
     alone = sum(
@@ -90,7 +97,8 @@ def tokens_of(steps: Sequence[Sequence[Step]], layout: Layout) -> Tokens:
         for ranking in part.rankings
         for pair in ranking.pairs
     )
-    return Tokens(real, sum(_room(part.rankings, layout) for part in parts) - real, alone)
+    room = [_room(part.rankings, layout) for part in parts]
+    return Tokens(real, sum(each + -each % multiple_of for each in room) - real, alone)
 
 
 def _whole_rankings(rankings: Sequence[Ranking], steps: int, dice: random.Random) -> list[list[Ranking]]:
@@ -99,11 +107,11 @@ def _whole_rankings(rankings: Sequence[Ranking], steps: int, dice: random.Random
     dice.shuffle(drawn)
     drawn.sort(key=lambda ranking: -len(ranking.pairs))  # stable: the dice decide among equals
     dealt: list[list[Ranking]] = [[] for _ in range(steps)]
-    pairs = [0] * steps
+    fewest = [(0, 0, number) for number in range(steps)]  # a heap: pairs, rankings, which step
     for ranking in drawn:
-        least = min(range(steps), key=lambda i: (pairs[i], len(dealt[i])))
-        dealt[least].append(ranking)
-        pairs[least] += len(ranking.pairs)
+        pairs, count, number = fewest[0]
+        dealt[number].append(ranking)
+        heapq.heapreplace(fewest, (pairs + len(ranking.pairs), count + 1, number))
     dice.shuffle(dealt)
     return dealt
 

@@ -8,7 +8,7 @@ embeddings as they are) never needs again.
 from dataclasses import dataclass
 
 import torch
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Partial
 from trl.kernels import ChunkedLogProbFunction
 
 TOKENS = 512  # on a CPU, of a tile that is all of the vocabulary wide: 100 MB in 32 bits for 49,152 words
@@ -28,7 +28,10 @@ class OfTokens:
 def chunked(states: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> OfTokens:
     """Of ``targets`` (N,), predicted from ``states`` (N, width) by a head of ``weight`` (vocabulary, width)."""
     if isinstance(weight, DTensor):  # FSDP2 with a head of its own
-        weight, bias = weight.full_tensor(), None if bias is None else bias.full_tensor()
+        # Each process has gradients of its own tokens; FSDP's are means over the processes.
+        mean = [Partial("avg")] * weight.device_mesh.ndim
+        weight = weight.full_tensor(grad_placements=mean)
+        bias = None if bias is None else bias.full_tensor(grad_placements=mean)
     if states.device.type == "cpu" and bias is None:
         return OfTokens(*_OnCpu.apply(states, weight, targets))
     found = ChunkedLogProbFunction.apply(

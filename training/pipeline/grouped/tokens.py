@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from transformers import PreTrainedTokenizerBase
 
 from sampling.engine.run_dir import RunDirError
-from training.pipeline.grouped.rankings import TokenPair, longest_shared_start, without_padding
+from training.pipeline.grouped.rankings import Ids, TokenPair, longest_shared_start, without_padding
 from training.pipeline.pair_tokens import PairTokens
 from training.pipeline.preferences import MARGINS, Selection, left_out_pair
+
+SIDES = ("prompt", "chosen", "rejected")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ def weigh_by_prompt(pairs: Sequence[TokenPair]) -> list[TokenPair]:
 def _usable(selection: Selection, tokens: Sequence[TokenPair]) -> Tokenised:
     """Without the pairs of which tokens leave nothing to learn: two completions that are one, or one that is none."""
     kept, left_out = [], []
+    known: dict[Ids, Ids] = {}  # a completion is in many pairs, a prompt in all of its: each is held once
+    tokens = [
+        replace(pair, **{name: known.setdefault(getattr(pair, name), getattr(pair, name)) for name in SIDES})
+        for pair in tokens
+    ]
     for i, (pair, of_pair) in enumerate(zip(selection.pairs, tokens, strict=True)):
         if not of_pair.prompt:
             raise RunDirError(

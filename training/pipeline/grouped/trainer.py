@@ -48,7 +48,7 @@ class Planned:
 class OnRankings:
     """Mixed in before one of TRL's trainers, which is told ``planned.as_dataset()`` and batches of one item."""
 
-    loss_is_scaled_for_ga = True  # `losses_of` divides by the weight of the whole step
+    loss_is_scaled_for_ga = True  # `loss_of` divides by the weight of the whole step
 
     def __init__(self, *args: Any, planned: Planned, **kwargs: Any) -> None:
         self.planned = planned
@@ -92,7 +92,7 @@ class OnRankings:
         part, step = inputs["part"], inputs["of_step"]
         rows = self.rows(part)
         loss = self.loss_of(model(rows=rows), rows, part, step)
-        self._count(tokens=rows.tokens, positions=rows.positions)
+        self._count(rows, tokens=rows.tokens, positions=rows.positions)
         # Gradients are averaged over processes, and a step's loss is a sum over them.
         return loss * self.accelerator.num_processes
 
@@ -103,9 +103,11 @@ class OnRankings:
         """The part's share of the step's loss ()."""
         raise NotImplementedError
 
-    def _count(self, **values: float | Tensor) -> None:
+    def _count(self, rows: Rows, **values: float | Tensor) -> None:
+        """Add up figures of a part; one that only keeps step, and has no weight, adds nought."""
+        counts = (rows.weights > 0).any()
         for name, value in values.items():
-            added = torch.as_tensor(value, dtype=torch.float64, device=self.accelerator.device).detach()
+            added = torch.as_tensor(value, dtype=torch.float64, device=self.accelerator.device).detach() * counts
             self._sums[name] = self._sums.get(name, 0) + added
 
     def _count_pairs(self, rows: Rows, **values: Tensor) -> None:
@@ -113,7 +115,9 @@ class OnRankings:
         counts = (rows.weights > 0).double()
         lengths = rows.lengths.double()
         values |= {"chosen_tokens": lengths[rows.chosen], "rejected_tokens": lengths[rows.rejected]}
-        self._count(pairs=counts.sum(), **{f"of_pairs:{name}": (each * counts).sum() for name, each in values.items()})
+        self._count(
+            rows, pairs=counts.sum(), **{f"of_pairs:{name}": (each * counts).sum() for name, each in values.items()}
+        )
 
     def _tell_metrics(self) -> None:
         """Add up what all processes counted, and log the step's means under TRL's names."""
@@ -173,7 +177,7 @@ class GroupedDpoTrainer(OnRankings, DPOTrainer):
                 "mean_token_accuracy": answers.said_right[rows.chosen],
             },
         )
-        self._count(said=rows.lengths.sum(), entropies=(answers.entropy * rows.lengths).sum())
+        self._count(rows, said=rows.lengths.sum(), entropies=(answers.entropy * rows.lengths).sum())
 
     def told_of(self, sums: dict[str, float]) -> dict[str, float]:
         return {"entropy": sums["entropies"] / sums["said"]}
@@ -191,14 +195,18 @@ class GroupedRewardTrainer(OnRankings, RewardTrainer):
         center = self.args.center_rewards_coefficient or 0.0
         pairs = bradley_terry_losses(rewards, rows.chosen, rows.rejected, rows.margins, center)
         told = rewards.detach()
-        self._rewards.append(told)
+        if (rows.weights > 0).any():
+            self._rewards.append(told)
         one, other = told[rows.chosen], told[rows.rejected]
         self._count_pairs(rows, accuracy=(one > other).double(), margin=one - other)
-        self._count(rewards=told.sum(), completions=len(told))
+        self._count(rows, rewards=told.sum(), completions=len(told))
         return (pairs * rows.weights).sum() / step.weight
 
     def told_of(self, sums: dict[str, float]) -> dict[str, float]:
-        rewards, self._rewards = torch.cat(self._rewards), []
-        ends = self.accelerator.gather(torch.stack([rewards.min(), rewards.max()])).cpu()
+        device, own = self.accelerator.device, self._rewards
+        self._rewards = []
+        lowest = min((each.min() for each in own), default=torch.tensor(torch.inf, device=device))
+        highest = max((each.max() for each in own), default=torch.tensor(-torch.inf, device=device))
+        lowest, highest = self.accelerator.gather(torch.stack([lowest, highest])).view(-1, 2).T
         mean = sums["rewards"] / sums["completions"]
-        return {"min_reward": ends.min().item(), "mean_reward": mean, "max_reward": ends.max().item()}
+        return {"min_reward": lowest.min().item(), "mean_reward": mean, "max_reward": highest.max().item()}
