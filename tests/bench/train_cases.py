@@ -20,7 +20,7 @@ PROMPTS = Path(__file__).resolve().parents[2] / "training" / "demo" / "prompts.j
 # Of the tokens of a prompt with its completion, those of the prompt.
 SHAPES = {"prompt-heavy": 0.8, "balanced": 0.5, "completion-heavy": 1 / 6}
 NO_HELP = ("nothing to share", 1 / 16)  # pairs of different prompts, each of which is hardly there
-RANKINGS = {2: 4, 4: 1, 9: 1}  # of a step: 4, 6 and 36 pairs
+RANKINGS = {2: 4, 4: 2, 9: 1}  # of a step: 4, 12 and 36 pairs, about what the demo takes, and more
 # Tokens of a prompt with its completion, in the mean. At K = 9 TRL puts 72 of them through the model for one ranking.
 LENGTHS = {2: 120, 4: 120, 9: 40}
 SPREAD = 0.5  # a length is drawn from this much below its mean to this much above

@@ -10,9 +10,7 @@ data was tokenised is not measured. A step is what lies between transformers' `o
 forward, back, clipping and the optimiser.
 """
 
-import contextlib
 import os
-import time
 import traceback
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -22,13 +20,13 @@ from typing import Any, Literal
 import torch
 import transformers
 from datasets import Dataset
-from safetensors.torch import save_file
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer
 from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer
 
 from sampling.engine.run_dir import write_stage
-from tests.bench import train_flops
 from tests.bench.train_cases import Case, Steps, by_length, in_any_order, longest_of
+from tests.bench.train_rows import OURS, TRL
+from tests.bench.train_turns import Turns, now, peak_bytes, resident_bytes
 from training.pipeline import dpo, reward_model
 from training.pipeline.arguments import can_bf16
 from training.pipeline.grouped.rankings import Ids, TokenPair
@@ -36,12 +34,11 @@ from training.pipeline.schedule import largest_divisor
 from training.pipeline.trainers import Stage, load_tokenizer
 from training.recipe import Dpo, RewardModel
 
-TRL, BEST_TRL, OURS = "TRL", "TRL, best", "ours"
-CONTENDERS = (TRL, BEST_TRL, OURS)
 Kind = Literal["dpo", "reward_model"]
 KINDS: tuple[Kind, ...] = ("dpo", "reward_model")
 AS_CONFIGURED = 8  # pairs at once: transformers' own default
-# What helps TRL here; tried and no help, or no choice: see `make bench-train TRY=...` and the README.
+# What helps TRL here. No help on a CPU: torch_compile (no step was done after three minutes), and 1, 2 or 6 pairs at
+# once in place of 3 (within a tenth in CPU time, 1 slower by a fifth). padding_free does nothing in TRL 1.16.
 BEST: dict[str, Any] = {"gradient_checkpointing": False}
 BEST_OF_DPO: dict[str, Any] = {"precompute_ref_log_probs": True}
 BEST_PAIRS = {"cpu": 4, "cuda": 16}  # at once
@@ -80,7 +77,7 @@ def work(pipe: Connection, told: Told) -> None:
     try:
         watch = _Reference()
         trainer = make(told, watch)
-        turns = _Turns(pipe, trainer, told)
+        turns = Turns(pipe, trainer, gradients=told.gradients)
         trainer.add_callback(turns)
         pipe.send({"reference_seconds": watch.seconds, "settings": _settings(trainer)})
         trainer.train()
@@ -104,11 +101,11 @@ class _Reference:
 
     def timed(self, method: Any) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
-            began = _now()
+            began = now()
             try:
                 return method(*args, **kwargs)
             finally:
-                self.seconds += _now() - began
+                self.seconds += now() - began
 
         return call
 
@@ -235,59 +232,6 @@ def aside(completion: list[int] | Ids) -> float:
     return 4.0 * (sum(completion) % 5 - 2)
 
 
-class _Turns(TrainerCallback):
-    """Has each step wait, and tells what it took."""
-
-    def __init__(self, pipe: Connection, trainer: Trainer, told: Told) -> None:
-        self.pipe, self.told = pipe, told
-        self.seen: dict[str, Any] = {}
-        self.size = train_flops.size_of(trainer.model)
-        if told.contender == OURS:
-            trainer.rows = self._counting_rows(trainer.rows)
-        else:
-            trainer.compute_loss = self._counting_batches(trainer.compute_loss)
-
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.pipe.recv()
-        self.seen = {"tokens": 0, "positions": 0, "flops": 0.0}
-        self.began, self.cpu_began = _now(), time.process_time()
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        if self.told.gradients and state.global_step == state.max_steps - 1:
-            gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
-            save_file({name: each.float().cpu().contiguous() for name, each in gradients.items()}, self.told.gradients)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.seen["seconds"] = _now() - self.began
-        self.seen["cpu_seconds"] = time.process_time() - self.cpu_began
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if "loss" in (logs or {}):  # the last one is a summary
-            self.pipe.send(self.seen | {"loss": logs["loss"]})
-
-    def _counting_rows(self, rows: Any) -> Any:
-        def counted(part: Any) -> Any:
-            made = rows(part)
-            lengths = [len(each.prompt) + len(one) for each in part.rankings for one in each.completions]
-            self._count(made.tokens, made.positions, lengths)
-            return made
-
-        return counted
-
-    def _counting_batches(self, compute_loss: Any) -> Any:
-        def counted(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-            lengths = inputs["attention_mask"].sum(1).tolist()
-            self._count(sum(lengths), inputs["input_ids"].numel(), lengths)
-            return compute_loss(model, inputs, *args, **kwargs)
-
-        return counted
-
-    def _count(self, tokens: int, positions: int, lengths: list[int]) -> None:
-        self.seen["tokens"] += tokens
-        self.seen["positions"] += positions
-        self.seen["flops"] += train_flops.of_step(self.size, tokens=tokens, lengths=lengths)
-
-
 def _settings(trainer: Trainer) -> dict[str, Any]:
     return {
         "pairs_at_once": trainer.args.per_device_train_batch_size,
@@ -298,30 +242,3 @@ def _settings(trainer: Trainer) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         **getattr(trainer, "settings", {}),
     }
-
-
-def _now() -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def peak_bytes() -> int:
-    """The most memory that was held at once: on a GPU what torch took of it, else this process's resident set."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return _status("VmHWM")
-
-
-def resident_bytes() -> int:
-    """What this process holds now."""
-    return _status("VmRSS")
-
-
-def _status(name: str) -> int:
-    """A line of /proc/self/status (proc(5)), in bytes; 0 where there is none."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(f"{name}:"):
-                return int(line.split()[1]) * 1024
-    return 0
