@@ -2,12 +2,14 @@
 
     python -m torch.distributed.run --nproc_per_node 2 -m tests.training.pipeline.over_shards POLICY
 
-Prints one line of JSON for full training and one for LoRA: the losses, the largest relative difference of a gradient,
-and whether what is put together afterwards holds the weights that were there.
+Prints a line of JSON for full training, for a head that is not the embeddings and is spread by itself, for LoRA: the
+losses, the largest relative difference of a gradient, and whether what is put together afterwards holds the weights
+that were there. Each process has a loss of its own, so that a gradient which is not their mean is another one.
 """
 
 import json
 import sys
+from typing import Literal
 
 import torch
 import torch.distributed
@@ -25,10 +27,14 @@ PROMPT = (1, 2, 3)
 RANKINGS = group([TokenPair(PROMPT, (4, 5, 6), (7, 8)), TokenPair(PROMPT, (4, 5, 6), (9, 10, 11, 12))])
 
 
-def model_of(policy: str, *, with_adapters: bool) -> tuple[torch.nn.Module, Way]:
-    model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
+Kind = Literal["full", "own head", "lora"]
+
+
+def model_of(policy: str, kind: Kind) -> tuple[torch.nn.Module, Way]:
+    torch.manual_seed(17)  # a head of its own is not in the checkpoint
+    model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32, tie_word_embeddings=kind != "own head")
     way = find_way(model, RANKINGS, of="log_probs", pad_token_id=0)
-    if not with_adapters:
+    if kind != "lora":
         return model, way
     torch.manual_seed(17)
     # Matrices that are all random: of a new adapter's, one half has no gradient.
@@ -42,15 +48,17 @@ def loss_of(model: torch.nn.Module, way: Way) -> torch.Tensor:
     return -torch.nn.functional.logsigmoid(said[rows.chosen] - said[rows.rejected]).mean()
 
 
-def compare(policy: str, *, with_adapters: bool) -> dict[str, object]:
-    whole, way = model_of(policy, with_adapters=with_adapters)
-    spread, _ = model_of(policy, with_adapters=with_adapters)
-    for layer in (spread.get_base_model() if with_adapters else spread).model.layers:
+def compare(policy: str, kind: Kind) -> dict[str, object]:
+    (whole, way), (spread, _) = (model_of(policy, kind) for _ in range(2))
+    inner = spread.get_base_model() if kind == "lora" else spread
+    for layer in [*inner.model.layers, *([inner.lm_head] if kind == "own head" else [])]:
         fully_shard(layer)
     fully_shard(spread)
     losses = [loss_of(model, way) for model in (whole, spread)]
-    for loss in losses:
-        loss.backward()
+    losses[0].backward()
+    ranks = torch.distributed.get_world_size()
+    # 1 and 2 times the loss of the one process, divided by their mean.
+    (losses[1] * (1 + torch.distributed.get_rank()) / ((1 + ranks) / 2)).backward()
     right = {name: weight.grad for name, weight in whole.named_parameters() if weight.grad is not None}
     found = {name: weight.grad.full_tensor() for name, weight in spread.named_parameters() if weight.grad is not None}
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -69,7 +77,7 @@ def compare(policy: str, *, with_adapters: bool) -> dict[str, object]:
 
 if __name__ == "__main__":
     torch.distributed.init_process_group("gloo")
-    for with_adapters in (False, True):
-        if found := compare(sys.argv[1], with_adapters=with_adapters):
+    for kind in ("full", "own head", "lora"):
+        if found := compare(sys.argv[1], kind):
             print(json.dumps(found))
     torch.distributed.destroy_process_group()
