@@ -1019,6 +1019,32 @@ class Stage(TypedDict):
     model: str | None
 
 
+class PhaseTimed(TypedDict):
+    phase: str
+    kind: str
+    seconds: float
+
+
+class StageTimed(TypedDict):
+    """What a stage's time went into; ``stage`` is empty for what the round does outside its stages."""
+
+    stage: str
+    attempts: int
+    seconds: float
+    work_seconds: float
+    phases: list[PhaseTimed]
+
+
+class Timing(TypedDict):
+    """Where a round's time went; ``ratio`` is that of the wall time to the pure work."""
+
+    wall_seconds: float
+    work_seconds: float
+    ratio: float | None
+    waiting_seconds: float
+    stages: list[StageTimed]
+
+
 class Round(RoundShort):
     """A round with its stages, results and gate."""
 
@@ -1036,6 +1062,7 @@ class Round(RoundShort):
     request_key: str
     created_by: str | None
     stages: list[Stage]
+    timing: Timing | None
 
 
 class Estimate(TypedDict):

@@ -26,6 +26,7 @@ SHAPES = {
     "Learned": "LearnedShown", "Token": "TokenShown", "Webhook": "WebhookShown", "Delivery": "DeliveryShown",
     "RowResult": "RowResult", "Lettered": "Lettered", "JudgedInLetters": "JudgedInLetters",
     "ComparisonFull": "ComparisonShown", "Quality": "Quality", "OwnFlag": "OwnFlag", "Feedback": "FeedbackShown",
+    "Timing": "Timing", "StageTimed": "StageTimed", "PhaseTimed": "PhaseTimed",
     "FoundNow": "FoundNow", "PairsNow": "PairsNow", "Preview": "PreviewShown",
 }  # fmt: skip
 NAMED_OTHERWISE = {"Message"}  # a message is any object of texts to the schema

@@ -235,7 +235,7 @@ def test_another_number_of_rows_in_memory_starts_anew(interrupted, capsys):
     mark = run_dir / "trainer" / "checkpoint-4" / resuming.MARK
     mark.write_text(json.dumps(json.loads(mark.read_text()) | {"micro_batch": 4}))
     assert PROGRAMS["sft"].run(run_dir).resumed_at is None
-    assert "4 rows in memory, now there are 2" in capsys.readouterr().out
+    assert "with 4 in memory at once, now there are 2" in capsys.readouterr().out
 
 
 def test_the_progress_counts_on_from_the_checkpoint(interrupted, monkeypatch):
@@ -323,7 +323,7 @@ def test_the_logs_are_cut_back_to_the_checkpoints_step(tmp_path):
 def test_a_clock_asks_for_checkpoints(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(resuming.time, "monotonic", lambda: now[0])
-    callback = resuming.Checkpoints(identity={}, minutes=5, steps=0, say=lambda phase: None)
+    callback = resuming.Checkpoints(identity={}, together=1, minutes=5, steps=0, say=lambda phase: None)
     callback.on_train_begin(None, None, None)
     asked = []
     for step, minutes in enumerate([1, 4.9, 5.0, 6.0], start=1):
@@ -334,7 +334,7 @@ def test_a_clock_asks_for_checkpoints(monkeypatch):
 
 def test_neither_a_clock_nor_steps_ask_where_both_are_nought(monkeypatch):
     monkeypatch.setattr(resuming.time, "monotonic", lambda: 1e9)
-    callback = resuming.Checkpoints(identity={}, minutes=0, steps=0, say=lambda phase: None)
+    callback = resuming.Checkpoints(identity={}, together=1, minutes=0, steps=0, say=lambda phase: None)
     assert not any(callback._is_due(step) for step in range(1, 10))
 
 
