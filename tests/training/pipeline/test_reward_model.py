@@ -216,7 +216,7 @@ def test_every_pair_that_was_selected_is_trained_on_the_longest_too(tmp_path, po
     run_dir = reward_dir(tmp_path, policy, max_length=longest)
     _, trainer = trainer_in(run_dir)
     steps = [step for (step,) in trainer.planned.steps]
-    assert sum(part.pairs for step in steps for part in step.parts) == 16
+    assert sum(len(each.pairs) for step in steps for part in step.parts for each in part.rankings) == 16
     result = reward_model.run(run_dir)
     assert (result.pairs_train, result.dropped) == (16, {})
 

@@ -6,7 +6,6 @@ hooks run as ever; asked without rows, it is what it was.
 
 import functools
 import types
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,6 @@ from training.pipeline.grouped.projection import OfTokens, chunked
 from training.pipeline.grouped.rows import Rows
 
 Tensor = torch.Tensor
-Project = Callable[[PreTrainedModel, Tensor, Tensor], OfTokens]  # (model, states (N, width), targets (N,))
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,6 @@ class Part:
 
     rankings: tuple[Ranking, ...]
 
-    @property
-    def pairs(self) -> int:
-        return sum(len(ranking.pairs) for ranking in self.rankings)
-
 
 @dataclass(frozen=True)
 class Step:
